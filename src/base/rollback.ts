@@ -1,0 +1,20 @@
+import { messageOf } from './errors.ts';
+
+/**
+ * Runs every step, in order, even when some fail; then throws what failed. Teardown uses it so that one stuck object
+ * does not leave the rest behind.
+ */
+export async function runAll(steps: readonly (() => unknown)[], describe: string): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) {
+    throw new AggregateError(failures, `${describe}: ${failures.map(messageOf).join('; ')}`);
+  }
+}
