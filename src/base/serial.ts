@@ -8,7 +8,7 @@ export class Serial<Key = string> {
   run<T>(key: Key, work: () => Promise<T> | T): Promise<T> {
     const before = this.#tails.get(key) ?? Promise.resolve();
     const result = before.then(work, work);
-    const settled = result.then(
+    const settled: Promise<void> = result.then(
       () => this.#forget(key, settled),
       () => this.#forget(key, settled),
     );
