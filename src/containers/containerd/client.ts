@@ -1,0 +1,87 @@
+import { type Log, silentLog } from '../../base/index.ts';
+import {
+  ContainersService,
+  ContentService,
+  DiffService,
+  EventsService,
+  ImagesService,
+  LeasesService,
+  NamespacesService,
+  SnapshotsService,
+  TasksService,
+} from './services/index.ts';
+import { Channel } from './wire/index.ts';
+
+export interface ContainerdOptions {
+  readonly socketPath: string;
+  /** containerd's own namespaces: what one makes, the others do not see. Made on connecting. */
+  readonly namespace: string;
+  readonly snapshotter?: string;
+  readonly log?: Log;
+  /** How long to wait for the first answer. */
+  readonly connectMs?: number;
+}
+
+/** One connection to containerd, in one of its namespaces. */
+export class Containerd implements Disposable {
+  readonly containers: ContainersService;
+  readonly tasks: TasksService;
+  readonly snapshots: SnapshotsService;
+  readonly content: ContentService;
+  readonly images: ImagesService;
+  readonly leases: LeasesService;
+  readonly diff: DiffService;
+  readonly events: EventsService;
+  readonly namespaces: NamespacesService;
+  readonly #channel: Channel;
+
+  private constructor(channel: Channel, snapshotter: string) {
+    this.#channel = channel;
+    this.containers = new ContainersService(channel);
+    this.tasks = new TasksService(channel);
+    this.snapshots = new SnapshotsService(channel, snapshotter);
+    this.content = new ContentService(channel);
+    this.images = new ImagesService(channel);
+    this.leases = new LeasesService(channel);
+    this.diff = new DiffService(channel);
+    this.events = new EventsService(channel);
+    this.namespaces = new NamespacesService(channel);
+  }
+
+  /** Throws `unavailable`, naming the socket, when nobody answers there. Later breaks heal by themselves. */
+  static async connect(options: ContainerdOptions): Promise<Containerd> {
+    const log = options.log ?? silentLog;
+    const channel = await Channel.open(options.socketPath, options.namespace);
+    try {
+      const client = new Containerd(channel, options.snapshotter ?? 'overlayfs');
+      const { version } = await client.version(options.connectMs);
+      await client.namespaces.ensure(options.namespace);
+      log.debug({ socket: options.socketPath, namespace: options.namespace, version }, 'connected to containerd');
+      return client;
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+  }
+
+  get socketPath(): string {
+    return this.#channel.socketPath;
+  }
+
+  get namespace(): string {
+    return this.#channel.namespace;
+  }
+
+  version(deadlineMs?: number): Promise<{ version: string; revision: string }> {
+    const call = { service: 'version.v1.Version', method: 'Version', what: 'ask containerd for its version' };
+    return this.#channel.unary(call, {}, { deadlineMs });
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
