@@ -1,0 +1,106 @@
+import type { Cidr, Id, Ip, Mac } from '../base/index.ts';
+import type { EndpointRequest } from './endpoint.ts';
+import type { FirewallEntry } from './firewall.ts';
+import type { NetworkRecord, PoolRequest, Scope } from './network.ts';
+
+/** What a driver is, for validation before anything is done. */
+export interface DriverTraits {
+  /** Name in the API: `bridge`, `macvlan`, … */
+  readonly name: string;
+  readonly scope: Scope;
+  /** false: host and none, which need no pools and no addresses. */
+  readonly usesIpam: boolean;
+  /** true: IPAM picks the first address as gateway when the user gave none (bridge). */
+  readonly allocatesGateway: boolean;
+  /** true: published ports are programmed (bridge); false: ignored with a warning. */
+  readonly publishesPorts: boolean;
+  /** true: containers resolve names through the embedded DNS on networks of this driver. */
+  readonly resolvesNames: boolean;
+  /** true: exactly one network of this driver exists and users can neither create nor remove it (host, none). */
+  readonly predefinedOnly: boolean;
+}
+
+/** A link that the sandbox will find, already inside its namespace and named, with the addresses it must have. */
+export interface Attachment {
+  /** Name inside the sandbox; absent when the driver makes no link (host, none). */
+  readonly ifname?: string;
+  readonly mac?: Mac;
+  /** Gateways for the default route; absent: none by this endpoint (internal, none, isolated). */
+  readonly gateway4?: Ip;
+  readonly gateway6?: Ip;
+  /** A default route by device, without next hop (ipvlan l3). */
+  readonly defaultByDevice?: boolean;
+  /** Further routes in the sandbox through this link. */
+  readonly routes?: readonly { readonly destination: Cidr; readonly gateway?: Ip }[];
+  /** Elements the firewall must hold while the endpoint is attached. */
+  readonly firewall: readonly FirewallEntry[];
+  /** Remembered in {@link EndpointRecord.driverState}. */
+  readonly state: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What a driver needs to know of an endpoint to attach it. Addresses are already allocated. */
+export interface AttachSpec {
+  readonly endpointId: Id;
+  readonly ownerId: Id;
+  readonly network: NetworkRecord;
+  readonly sandboxPath: string;
+  /** Name wanted in the sandbox: chosen by `network/` (`eth0` …) unless the driver's prefix says otherwise. */
+  readonly ifname: string;
+  readonly ipv4?: Cidr;
+  readonly ipv6?: Cidr;
+  readonly mac?: Mac;
+  readonly request: EndpointRequest;
+}
+
+/**
+ * A kind of network. Source of semantics: libnetwork's driver API.
+ *
+ * Every call is validated first and undone by the driver itself when it fails half-way. `remove` and `detach` are
+ * idempotent and succeed when half (or all) is already gone. Drivers keep no state that `restore` cannot rebuild.
+ */
+export interface NetworkDriver {
+  readonly traits: DriverTraits;
+
+  /**
+   * Refuses what cannot work, naming the option and value, before anything is allocated; touches nothing.
+   * `others` are the existing networks of this driver. Throws `invalid`, `forbidden` or UnsupportedError.
+   */
+  validate(request: DriverNetworkRequest, others: readonly NetworkRecord[]): void;
+
+  /** Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. */
+  createNetwork(network: NetworkRecord): Promise<NetworkSetup>;
+
+  /** Removes it; repeatable. */
+  removeNetwork(network: NetworkRecord): Promise<void>;
+
+  /** After a restart of the daemon: makes good what is missing on the host and tears nothing down. */
+  restoreNetwork(network: NetworkRecord): Promise<NetworkSetup>;
+
+  /** Puts a link with its addresses into the sandbox, up, without default routes. Undone by {@link detach}. */
+  attach(spec: AttachSpec): Promise<Attachment>;
+
+  /** Repeatable; the sandbox may be gone already. */
+  detach(spec: AttachSpec, state: Attachment['state']): Promise<void>;
+
+  /** Rebuilds the attachment of a running endpoint after a restart, touching nothing. */
+  restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment;
+
+  /** Tells the neighbours where the address now is (gratuitous ARP, unsolicited NA). Optional. */
+  announce?(spec: AttachSpec, state: Attachment['state']): void;
+}
+
+/** The part of a network request that drivers judge. */
+export interface DriverNetworkRequest {
+  readonly id: Id;
+  readonly name: string;
+  readonly enableIpv4: boolean;
+  readonly enableIpv6: boolean;
+  readonly internal: boolean;
+  readonly options: Readonly<Record<string, string>>;
+  readonly pools: readonly PoolRequest[];
+}
+
+export interface NetworkSetup {
+  /** Elements the firewall holds while the network exists. */
+  readonly firewall: readonly FirewallEntry[];
+}

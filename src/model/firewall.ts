@@ -1,0 +1,76 @@
+import type { Cidr, Id, Ip } from '../base/index.ts';
+import type { Protocol } from './endpoint.ts';
+
+export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
+
+/** A bridge network as the packet filter sees it. One entry for each family the network has. */
+export interface NetworkEntry {
+  readonly kind: 'network';
+  readonly networkId: Id;
+  readonly bridge: string;
+  readonly subnet: Cidr;
+  readonly gateway?: Ip;
+  /** Neither out nor in; only the bridge itself. */
+  readonly internal: boolean;
+  /** false: no traffic between two containers of the bridge. */
+  readonly icc: boolean;
+  readonly gatewayMode: GatewayMode;
+  /** Source NAT for what leaves: `true` masquerades, an address is used as it is, `false` leaves the source alone. */
+  readonly masquerade: boolean | Ip;
+  /** Interfaces of the host from which containers may be reached directly. */
+  readonly trustedInterfaces: readonly string[];
+}
+
+/** A port of the host that leads to a container's port. One entry for each host address (`0.0.0.0`/`::` for all). */
+export interface PortEntry {
+  readonly kind: 'port';
+  readonly networkId: Id;
+  readonly endpointId: Id;
+  readonly bridge: string;
+  readonly protocol: Protocol;
+  readonly hostIp: Ip;
+  readonly hostPort: number;
+  readonly containerIp: Ip;
+  readonly containerPort: number;
+}
+
+/** The container's own port is open to direct (routed) access: gateway mode `routed`. */
+export interface OpenPortEntry {
+  readonly kind: 'openPort';
+  readonly networkId: Id;
+  readonly endpointId: Id;
+  readonly bridge: string;
+  readonly protocol: Protocol;
+  readonly containerIp: Ip;
+  readonly containerPort: number;
+}
+
+/** `from` may open connections to `to`'s port although icc is off (`--link` on the default bridge). */
+export interface LinkEntry {
+  readonly kind: 'link';
+  readonly networkId: Id;
+  readonly bridge: string;
+  readonly from: Ip;
+  readonly to: Ip;
+  readonly protocol: Protocol;
+  readonly port: number;
+}
+
+export type FirewallEntry = NetworkEntry | PortEntry | OpenPortEntry | LinkEntry;
+
+/**
+ * The packet filter of the host. It owns one nftables table (`inet fairway`, plus one per family where inet cannot do it)
+ * wholly; each entry is an element of a few large maps and sets. A change is one transaction: all of it or nothing.
+ *
+ * The implementation remembers the desired state, so adding what is there and removing what is not are no-ops, and a
+ * foreign flush is healed by {@link replaceAll} or at the next change.
+ */
+export interface Firewall {
+  /** Makes the table hold exactly these entries, in one transaction, whatever was there. */
+  replaceAll(entries: readonly FirewallEntry[]): Promise<void>;
+  apply(change: { readonly add?: readonly FirewallEntry[]; readonly remove?: readonly FirewallEntry[] }): Promise<void>;
+  /** What it holds now. */
+  entries(): readonly FirewallEntry[];
+  /** Removes our tables. Only when the daemon gives up its networks for good (tests). */
+  tearDown(): Promise<void>;
+}

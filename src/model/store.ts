@@ -1,0 +1,37 @@
+/** A stored record with the revision of its last change. */
+export interface Versioned<T> {
+  readonly key: string;
+  readonly value: T;
+  /** Grows with every change of the store; compare-and-swap compares it. */
+  readonly revision: number;
+}
+
+/** One step of a transaction. `expect`: 0 = must not exist, n = must be at that revision, absent = whatever. */
+export type StoreOperation =
+  | { readonly put: string; readonly value: unknown; readonly expect?: number }
+  | { readonly delete: string; readonly expect?: number };
+
+export interface StoreChange {
+  readonly key: string;
+  /** undefined: deleted. */
+  readonly value: unknown;
+  readonly revision: number;
+}
+
+/**
+ * Versioned records by key (`networks/<id>`), JSON values. One conformance suite for every implementation.
+ * Source of the semantics: etcd v3 (transactions, revisions, watch).
+ */
+export interface Store {
+  get<T>(key: string): Promise<Versioned<T> | undefined>;
+  /** Everything under a prefix, by key. */
+  list<T>(prefix: string): Promise<readonly Versioned<T>[]>;
+  put(key: string, value: unknown): Promise<number>;
+  /** Repeatable: deleting what is not there changes nothing. */
+  delete(key: string): Promise<void>;
+  /** All or nothing; durable when it resolves. Throws conflict `store_conflict` when an expectation fails. Returns the new revision. */
+  commit(operations: readonly StoreOperation[]): Promise<number>;
+  /** Calls back for every later change under the prefix, in order. Returns the end of the watch. */
+  watch(prefix: string, listener: (change: StoreChange) => void): () => void;
+  close(): Promise<void>;
+}
