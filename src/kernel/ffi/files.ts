@@ -1,0 +1,42 @@
+import { CLONE_NEWNET, O_CLOEXEC, O_RDONLY } from './constants.ts';
+import { check } from './errors.ts';
+import { OwnedFd } from './fd.ts';
+import { libc } from './libc.ts';
+
+/** Opens a file read-only, close-on-exec. */
+export function openFile(path: string): OwnedFd {
+  // Safe: koffi passes a NUL-terminated copy of the string that lives until the call returns.
+  const fd = check(libc().open(path, O_RDONLY | O_CLOEXEC, 0), 'open', `open ${path}`);
+  return new OwnedFd(fd, path);
+}
+
+/** Moves the calling thread into the network namespace behind `fd`. Only `netns/` calls this. */
+export function enterNetns(fd: number): void {
+  // Safe: takes no pointers. CLONE_NEWNET makes the kernel refuse descriptors of anything else.
+  check(libc().setns(fd, CLONE_NEWNET), 'setns', 'enter network namespace');
+}
+
+/** Moves the calling thread into a fresh network namespace. Only `netns/` calls this. */
+export function unshareNetns(): void {
+  // Safe: takes no pointers, and the flag concerns the calling thread alone.
+  check(libc().unshare(CLONE_NEWNET), 'unshare', 'make a network namespace');
+}
+
+export interface RawMount {
+  readonly source: string | null;
+  readonly target: string;
+  readonly type: string | null;
+  readonly flags: number;
+  readonly data: string | null;
+}
+
+export function rawMount(request: RawMount): void {
+  const { source, target, type, flags, data } = request;
+  // Safe: strings are copied and NUL-terminated for the time of the call; absent ones are NULL, which mount(2) allows.
+  check(libc().mount(source, target, type, flags, data), 'mount', `mount ${source ?? type ?? 'nothing'} on ${target}`);
+}
+
+export function rawUnmount(target: string, flags: number): void {
+  // Safe: the string is copied for the time of the call.
+  check(libc().umount2(target, flags), 'umount2', `unmount ${target}`);
+}

@@ -1,0 +1,63 @@
+import koffi from 'koffi';
+
+/** What the folder calls. Integers are C ints; sizes are passed as numbers far below 2^53. */
+interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
+  listen(fd: number, backlog: number): number;
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
+  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  send(fd: number, data: Uint8Array, length: number, flags: number): number;
+  sendto(fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
+  recv(fd: number, data: Uint8Array, length: number, flags: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  open(path: string, flags: number, mode: number): number;
+  close(fd: number): number;
+  setns(fd: number, kind: number): number;
+  unshare(flags: number): number;
+  mount(
+    source: string | null,
+    target: string,
+    type: string | null,
+    flags: bigint | number,
+    data: string | null,
+  ): number;
+  umount2(target: string, flags: number): number;
+  if_nametoindex(name: string): number;
+}
+
+const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, const void *, uint32_t)',
+  connect: 'int connect(int, const void *, uint32_t)',
+  listen: 'int listen(int, int)',
+  getsockname: 'int getsockname(int, void *, void *)',
+  getsockopt: 'int getsockopt(int, int, int, void *, void *)',
+  setsockopt: 'int setsockopt(int, int, int, const void *, uint32_t)',
+  send: 'long send(int, const void *, ulong, int)',
+  sendto: 'long sendto(int, const void *, ulong, int, const void *, uint32_t)',
+  recv: 'long recv(int, void *, ulong, int)',
+  // Variadic in C; with one integer argument the calling conventions of x86-64 and arm64 Linux are the same.
+  fcntl: 'int fcntl(int, int, long)',
+  open: 'int open(const char *, int, int)',
+  close: 'int close(int)',
+  setns: 'int setns(int, int)',
+  unshare: 'int unshare(int)',
+  mount: 'int mount(const char *, const char *, const char *, ulong, const char *)',
+  umount2: 'int umount2(const char *, int)',
+  if_nametoindex: 'uint32_t if_nametoindex(const char *)',
+};
+
+let loaded: Libc | undefined;
+
+/** The C library, bound at the first use so that programs which never meet the kernel pay nothing. */
+export function libc(): Libc {
+  if (loaded !== undefined) return loaded;
+  const library = koffi.load('libc.so.6');
+  const bound = Object.fromEntries(Object.entries(PROTOTYPES).map(([name, text]) => [name, library.func(text)]));
+  // Safe: PROTOTYPES has exactly the keys of Libc, and each text is the C declaration of the type beside it.
+  loaded = bound as unknown as Libc;
+  return loaded;
+}

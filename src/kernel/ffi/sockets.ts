@@ -1,0 +1,82 @@
+import { F_SETFL, F_SETOWN, O_ASYNC, O_NONBLOCK, SOCK_CLOEXEC } from './constants.ts';
+import { check, isErrno } from './errors.ts';
+import { OwnedFd } from './fd.ts';
+import { libc } from './libc.ts';
+import { readInetAddress } from './socket-address.ts';
+
+/** A socket, close-on-exec. It belongs to the network namespace the thread is in now, for as long as it lives. */
+export function openSocket(domain: number, type: number, protocol: number): OwnedFd {
+  // Safe: takes no pointers.
+  return new OwnedFd(check(libc().socket(domain, type | SOCK_CLOEXEC, protocol), 'socket', 'open a socket'), 'socket');
+}
+
+export function bindSocket(fd: number, address: Uint8Array, action?: string): void {
+  // Safe: the kernel reads `length` bytes, and the length is the buffer's own.
+  check(libc().bind(fd, address, address.length), 'bind', action);
+}
+
+export function listenSocket(fd: number, backlog: number): void {
+  // Safe: takes no pointers.
+  check(libc().listen(fd, backlog), 'listen');
+}
+
+export function setSocketOption(fd: number, level: number, name: number, value: number | Uint8Array): void {
+  const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value;
+  // Safe: the kernel reads `length` bytes, and the length is the buffer's own.
+  check(libc().setsockopt(fd, level, name, bytes, bytes.length), 'setsockopt');
+}
+
+/** The port a bound IPv4 or IPv6 socket has, which the kernel chose when it was bound to port 0. */
+export function localPort(fd: number): number {
+  const address = new Uint8Array(128);
+  const length = new Uint8Array(Uint32Array.of(address.length).buffer);
+  // Safe: the kernel writes at most `length` bytes (the buffer's size) into the first and four into the second.
+  check(libc().getsockname(fd, address, length), 'getsockname');
+  return readInetAddress(address)?.port ?? 0;
+}
+
+/** Sends one datagram on a socket whose peer is the default (netlink: the kernel). */
+export function sendDatagram(fd: number, data: Uint8Array): void {
+  for (;;) {
+    // Safe: the kernel reads `length` bytes, and the length is the buffer's own.
+    const sent = libc().send(fd, data, data.length, 0);
+    if (sent >= 0) return;
+    if (!retry(() => check(sent, 'send'))) return;
+  }
+}
+
+export function sendDatagramTo(fd: number, data: Uint8Array, to: Uint8Array): void {
+  // Safe: both lengths are the buffers' own.
+  check(libc().sendto(fd, data, data.length, 0, to, to.length), 'sendto');
+}
+
+/**
+ * Receives one datagram into `buffer` and returns its length, which is larger than the buffer when MSG_TRUNC is given and
+ * it did not fit. Undefined when nothing is there on a non-blocking socket, or when the receive timeout passed.
+ */
+export function receiveDatagram(fd: number, buffer: Uint8Array, flags: number): number | undefined {
+  for (;;) {
+    // Safe: the kernel writes at most `length` bytes, and the length is the buffer's own.
+    const received = libc().recv(fd, buffer, buffer.length, flags);
+    if (received >= 0) return received;
+    if (!retry(() => check(received, 'recv'))) return undefined;
+  }
+}
+
+/** Makes the kernel send SIGIO to this process whenever something arrives on the socket; also makes it non-blocking. */
+export function signalOnArrival(fd: number): void {
+  // Safe: neither call takes a pointer. The caller has a SIGIO handler installed, whose default would end the process.
+  check(libc().fcntl(fd, F_SETOWN, process.pid), 'fcntl');
+  check(libc().fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK), 'fcntl');
+}
+
+/** True: interrupted, do it again. False: nothing there. Other errors are thrown. */
+function retry(raise: () => void): boolean {
+  try {
+    raise();
+  } catch (error) {
+    if (isErrno(error, 'EAGAIN')) return false;
+    if (!isErrno(error, 'EINTR')) throw error;
+  }
+  return true;
+}

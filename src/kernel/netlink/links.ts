@@ -1,0 +1,211 @@
+import { invalid, type Mac, macBytes } from '../../base/index.ts';
+import { AF_INET6, isErrno } from '../ffi/index.ts';
+import type { NetnsHandle } from '../netns/index.ts';
+import { type BridgePortSettings, bridgePortMessage } from './bridge-port.ts';
+import { MessageWriter } from './codec.ts';
+import * as c from './constants.ts';
+import { NetlinkError } from './errors.ts';
+import { decodeLink, type Link, type LinkStatistics } from './link-decode.ts';
+import * as kinds from './link-kinds.ts';
+import { NetlinkSocket } from './socket.ts';
+
+/** What {@link Links.set} changes; absent stays as it is. */
+export interface LinkChange {
+  readonly up?: boolean | undefined;
+  readonly mtu?: number | undefined;
+  readonly mac?: Mac | undefined;
+  readonly name?: string | undefined;
+  /** 0 releases it from its bridge. */
+  readonly masterIndex?: number | undefined;
+  /** Moves it; its index may change and its addresses are gone. */
+  readonly netns?: NetnsHandle | undefined;
+  readonly alias?: string | undefined;
+  readonly group?: number | undefined;
+  readonly promiscuous?: boolean | undefined;
+  readonly txQueueLength?: number | undefined;
+  /** `none`: no link-local address is made when the link comes up. */
+  readonly ipv6AddressGeneration?: 'eui64' | 'none' | undefined;
+}
+
+const CREATE = c.NLM_F_REQUEST | c.NLM_F_ACK | c.NLM_F_CREATE | c.NLM_F_EXCL;
+const CHANGE = c.NLM_F_REQUEST | c.NLM_F_ACK;
+const MAX_NAME = 15;
+
+/** Links of one network namespace. Creating answers with the link as the kernel made it. */
+export class Links {
+  readonly #socket: NetlinkSocket;
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  createBridge(spec: kinds.BridgeSpec): Link {
+    return this.#create('bridge', spec, (write) => kinds.bridgeData(write, spec));
+  }
+
+  /**
+   * Answers with the first end; `peerIndex` is the other end's index in its own namespace. Neither end is up: the kernel
+   * refuses that (ENOTCONN) while the pair is being made.
+   */
+  createVeth(spec: kinds.VethSpec): Link {
+    assertName(spec.peerName);
+    return this.#create('veth', spec, (write) => kinds.vethData(write, spec));
+  }
+
+  createMacvlan(spec: kinds.MacvlanSpec): Link {
+    return this.#create('macvlan', spec, (write) => kinds.macvlanData(write, spec));
+  }
+
+  createIpvlan(spec: kinds.IpvlanSpec): Link {
+    return this.#create('ipvlan', spec, (write) => kinds.ipvlanData(write, spec));
+  }
+
+  createVlan(spec: kinds.VlanSpec): Link {
+    return this.#create('vlan', spec, (write) => kinds.vlanData(write, spec));
+  }
+
+  createDummy(spec: kinds.LinkSpec): Link {
+    return this.#create('dummy', spec);
+  }
+
+  createVrf(spec: kinds.VrfSpec): Link {
+    return this.#create('vrf', spec, (write) => kinds.vrfData(write, spec));
+  }
+
+  createVxlan(spec: kinds.VxlanSpec): Link {
+    return this.#create('vxlan', spec, (write) => kinds.vxlanData(write, spec));
+  }
+
+  /** By index, name, or alternative name. */
+  get(link: number | string): Link | undefined {
+    return getLink(this.#socket, link);
+  }
+
+  list(): Link[] {
+    return this.#socket.dump(
+      () =>
+        new MessageWriter(c.RTM_GETLINK, c.NLM_F_REQUEST | c.NLM_F_DUMP)
+          .raw(kinds.linkHeader(0, 0))
+          .u32(c.IFLA_EXT_MASK, c.RTEXT_FILTER_SKIP_STATS),
+      'list links',
+      (reply) => (reply.type === c.RTM_NEWLINK ? decodeLink(reply) : undefined),
+    );
+  }
+
+  /** Changes everything given in one message; the kernel may have done part of it when it refuses. */
+  set(index: number, change: LinkChange): void {
+    if (change.name !== undefined) assertName(change.name);
+    this.#socket.change(setLinkMessage(index, change), `change link ${index}`);
+  }
+
+  /** The link must be the port of a bridge. */
+  setBridgePort(index: number, settings: BridgePortSettings): void {
+    const write = new MessageWriter(c.RTM_SETLINK, CHANGE);
+    this.#socket.change(bridgePortMessage(write, index, settings), `change bridge port ${index}`);
+  }
+
+  /** False when there is no such link. Deleting one end of a veth deletes both and waits for 16 to 20 ms. */
+  delete(link: number | string): boolean {
+    const write = new MessageWriter(c.RTM_DELLINK, CHANGE);
+    if (typeof link === 'number') write.raw(kinds.linkHeader(0, link));
+    else named(write.raw(kinds.linkHeader(0, 0)), link);
+    return this.#unlessMissing(write, `delete link ${quoted(link)}`);
+  }
+
+  /** Deletes all links of a group at once, in the time of one. False when there are none. */
+  deleteGroup(group: number): boolean {
+    if (group === 0) throw invalid('invalid_group', 'cannot delete link group 0: every link starts in it');
+    const write = new MessageWriter(c.RTM_DELLINK, CHANGE).raw(kinds.linkHeader(0, 0)).u32(c.IFLA_GROUP, group);
+    return this.#unlessMissing(write, `delete links of group ${group}`);
+  }
+
+  statistics(link: number | string): LinkStatistics | undefined {
+    return this.get(link)?.statistics;
+  }
+
+  #create<Spec extends kinds.LinkSpec>(kind: string, spec: Spec, data?: (write: MessageWriter) => void): Link {
+    assertName(spec.name);
+    const write = new MessageWriter(c.RTM_NEWLINK, CREATE);
+    kinds.createLinkMessage(write, kind, spec, data === undefined ? undefined : () => data(write));
+    const action = `create ${kind} "${spec.name}"`;
+    this.#socket.change(write, action);
+    const made = this.#created(spec);
+    if (made === undefined) throw new NetlinkError('ENODEV', action, 'it vanished at once');
+    return made;
+  }
+
+  #created(spec: kinds.LinkSpec): Link | undefined {
+    if (spec.targetNetns === undefined) return this.get(spec.name);
+    using there = NetlinkSocket.open(0, spec.targetNetns);
+    return getLink(there, spec.name);
+  }
+
+  #unlessMissing(write: MessageWriter, action: string): boolean {
+    try {
+      this.#socket.change(write, action);
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'ENODEV')) return false;
+      throw error;
+    }
+  }
+}
+
+function getLink(socket: NetlinkSocket, link: number | string): Link | undefined {
+  const write = new MessageWriter(c.RTM_GETLINK, c.NLM_F_REQUEST);
+  if (typeof link === 'number') write.raw(kinds.linkHeader(0, link));
+  else named(write.raw(kinds.linkHeader(0, 0)), link);
+  try {
+    return socket.get(write, `get link ${quoted(link)}`, decodeLink);
+  } catch (error) {
+    if (isErrno(error, 'ENODEV')) return undefined;
+    throw error;
+  }
+}
+
+export function setLinkMessage(index: number, change: LinkChange): MessageWriter {
+  let flags = 0;
+  let mask = 0;
+  const setFlag = (bit: number, value: boolean | undefined): void => {
+    if (value === undefined) return;
+    mask |= bit;
+    if (value) flags |= bit;
+  };
+  setFlag(c.IFF_UP, change.up);
+  setFlag(c.IFF_PROMISC, change.promiscuous);
+  const write = new MessageWriter(c.RTM_NEWLINK, CHANGE).raw(kinds.linkHeader(0, index, flags, mask));
+  if (change.mtu !== undefined) write.u32(c.IFLA_MTU, change.mtu);
+  if (change.mac !== undefined) write.bytes(c.IFLA_ADDRESS, macBytes(change.mac));
+  if (change.name !== undefined) write.text(c.IFLA_IFNAME, change.name);
+  if (change.masterIndex !== undefined) write.u32(c.IFLA_MASTER, change.masterIndex);
+  if (change.netns !== undefined) write.u32(c.IFLA_NET_NS_FD, change.netns.fd);
+  if (change.alias !== undefined) write.text(c.IFLA_IFALIAS, change.alias);
+  if (change.group !== undefined) write.u32(c.IFLA_GROUP, change.group);
+  if (change.txQueueLength !== undefined) write.u32(c.IFLA_TXQLEN, change.txQueueLength);
+  const generation = change.ipv6AddressGeneration;
+  if (generation !== undefined) {
+    write.nest(c.IFLA_AF_SPEC, () => {
+      write.nest(AF_INET6, () => {
+        write.u8(c.IFLA_INET6_ADDR_GEN_MODE, generation === 'none' ? 1 : 0);
+      });
+    });
+  }
+  return write;
+}
+
+function named(write: MessageWriter, name: string): MessageWriter {
+  return write.text(name.length > MAX_NAME ? c.IFLA_ALT_IFNAME : c.IFLA_IFNAME, name);
+}
+
+function quoted(link: number | string): string {
+  return typeof link === 'number' ? String(link) : `"${link}"`;
+}
+
+/** The kernel's rule for names of links. */
+export function isLinkName(name: string): boolean {
+  return name !== '.' && name !== '..' && Buffer.byteLength(name) <= MAX_NAME && /^[^\s/:\0]+$/.test(name);
+}
+
+function assertName(name: string): void {
+  if (!isLinkName(name)) throw invalid('invalid_link_name', `invalid link name: ${JSON.stringify(name)}`);
+}

@@ -1,0 +1,141 @@
+import { type Ip, type IpFamily, ipBytes, ipFromBytes, type Mac, macBytes, macFromBytes } from '../../base/index.ts';
+import { isErrno } from '../ffi/index.ts';
+import { type Message, MessageWriter, pack, readAttributes, viewOf } from './codec.ts';
+import * as c from './constants.ts';
+import { afOf, afOfIp, familyOfAf } from './family.ts';
+import type { NetlinkSocket } from './socket.ts';
+
+export type NeighbourState =
+  | 'incomplete'
+  | 'reachable'
+  | 'stale'
+  | 'delay'
+  | 'probe'
+  | 'failed'
+  | 'noarp'
+  | 'permanent';
+
+export const NEIGHBOUR_STATES: Readonly<Record<NeighbourState, number>> = {
+  incomplete: 0x01,
+  reachable: 0x02,
+  stale: 0x04,
+  delay: 0x08,
+  probe: 0x10,
+  failed: 0x20,
+  noarp: 0x40,
+  permanent: 0x80,
+};
+
+export function neighbourStateOf(number: number): NeighbourState | undefined {
+  const found = Object.entries(NEIGHBOUR_STATES).find(([, value]) => value === number);
+  return found?.[0] as NeighbourState | undefined;
+}
+
+export interface NeighbourSpec {
+  readonly linkIndex: number;
+  readonly ip: Ip;
+  readonly mac: Mac;
+  /** Default `permanent`. */
+  readonly state?: NeighbourState | undefined;
+}
+
+export interface Neighbour {
+  readonly linkIndex: number;
+  readonly ip: Ip;
+  readonly family: IpFamily;
+  readonly mac: Mac | undefined;
+  readonly state: NeighbourState | undefined;
+}
+
+/** ARP and neighbour-discovery entries of one network namespace. */
+export class Neighbours {
+  readonly #socket: NetlinkSocket;
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** EEXIST when there is one for the address on this link. */
+  add(spec: NeighbourSpec): void {
+    this.#write(spec, c.NLM_F_CREATE | c.NLM_F_EXCL);
+  }
+
+  /** Adds it or changes the one that is there. */
+  replace(spec: NeighbourSpec): void {
+    this.#write(spec, c.NLM_F_CREATE | c.NLM_F_REPLACE);
+  }
+
+  /** False when it, or the link, is not there. */
+  remove(linkIndex: number, ip: Ip): boolean {
+    const write = new MessageWriter(c.RTM_DELNEIGH, c.NLM_F_REQUEST | c.NLM_F_ACK)
+      .raw(neighbourHeader({ family: afOfIp(ip), linkIndex }))
+      .bytes(c.NDA_DST, ipBytes(ip));
+    try {
+      this.#socket.change(write, `remove neighbour ${ip} of link ${linkIndex}`);
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENODEV')) return false;
+      throw error;
+    }
+  }
+
+  /** Of all links or of one, IPv4 first. */
+  list(linkIndex?: number): Neighbour[] {
+    const found = ([4, 6] as const).flatMap((family) => this.#dump(family));
+    return linkIndex === undefined ? found : found.filter((neighbour) => neighbour.linkIndex === linkIndex);
+  }
+
+  #dump(family: IpFamily): Neighbour[] {
+    const request = (): MessageWriter =>
+      new MessageWriter(c.RTM_GETNEIGH, c.NLM_F_REQUEST | c.NLM_F_DUMP).raw(
+        neighbourHeader({ family: afOf(family), linkIndex: 0 }),
+      );
+    return this.#socket.dump(request, 'list neighbours', (reply) =>
+      reply.type === c.RTM_NEWNEIGH ? decodeNeighbour(reply) : undefined,
+    );
+  }
+
+  #write(spec: NeighbourSpec, flags: number): void {
+    const write = new MessageWriter(c.RTM_NEWNEIGH, c.NLM_F_REQUEST | c.NLM_F_ACK | flags)
+      .raw(
+        neighbourHeader({
+          family: afOfIp(spec.ip),
+          linkIndex: spec.linkIndex,
+          state: NEIGHBOUR_STATES[spec.state ?? 'permanent'],
+        }),
+      )
+      .bytes(c.NDA_DST, ipBytes(spec.ip))
+      .bytes(c.NDA_LLADDR, macBytes(spec.mac));
+    this.#socket.change(write, `set neighbour ${spec.ip} of link ${spec.linkIndex}`);
+  }
+}
+
+/** struct ndmsg. */
+export function neighbourHeader(header: {
+  family: number;
+  linkIndex: number;
+  state?: number;
+  flags?: number;
+}): Uint8Array {
+  const { family, linkIndex, state = 0, flags = 0 } = header;
+  return pack([1, family], [1, 0], [2, 0], [4, linkIndex], [2, state], [1, flags], [1, 0]);
+}
+
+export const NDMSG_LENGTH = 12;
+
+/** Reads an RTM_NEWNEIGH or RTM_DELNEIGH of IPv4 or IPv6. */
+export function decodeNeighbour({ body }: Message): Neighbour | undefined {
+  const view = viewOf(body);
+  const family = familyOfAf(view.getUint8(0));
+  const attributes = readAttributes(body, NDMSG_LENGTH);
+  const ip = attributes.bytes(c.NDA_DST);
+  if (family === undefined || ip === undefined) return undefined;
+  const mac = attributes.bytes(c.NDA_LLADDR);
+  return {
+    linkIndex: view.getInt32(4, true),
+    ip: ipFromBytes(ip),
+    family,
+    mac: mac?.length === 6 ? macFromBytes(mac) : undefined,
+    state: neighbourStateOf(view.getUint16(8, true)),
+  };
+}

@@ -1,0 +1,135 @@
+import { internal } from '../../base/index.ts';
+import {
+  AF_NETLINK,
+  bindSocket,
+  MSG_TRUNC,
+  NETLINK_CAP_ACK,
+  NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
+  netlinkAddress,
+  type OwnedFd,
+  openSocket,
+  receiveDatagram,
+  SO_RCVTIMEO,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+  SystemError,
+  sendDatagram,
+  setSocketOption,
+} from '../ffi/index.ts';
+import { type NetnsHandle, runInNetns } from '../netns/index.ts';
+import { type Message, type MessageWriter, readMessages } from './codec.ts';
+import { NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP } from './constants.ts';
+import { failureIn } from './errors.ts';
+
+const RECEIVE_TIMEOUT_SECONDS = 10;
+const DUMP_ATTEMPTS = 5;
+
+/** Shared by all sockets: everything received is decoded before the next receive. The kernel sends at most 32 KiB. */
+let receiveBuffer: Uint8Array | undefined;
+
+/** Builds the request; called again when a dump has to be repeated. */
+export type Request = () => MessageWriter;
+
+/** A netlink socket that asks one question at a time. Bodies handed to callers are valid until the next question. */
+export class NetlinkSocket implements Disposable {
+  readonly #fd: OwnedFd;
+  #sequence = 0;
+
+  private constructor(fd: OwnedFd) {
+    this.#fd = fd;
+  }
+
+  /** Opens a socket of the netlink `protocol` in `ns`, or where the thread is. */
+  static open(protocol: number, ns?: NetnsHandle): NetlinkSocket {
+    const open = (): OwnedFd => openSocket(AF_NETLINK, SOCK_RAW, protocol);
+    const fd = ns === undefined ? open() : runInNetns(ns, open);
+    try {
+      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+        setSocketOption(fd.fd, SOL_NETLINK, option, 1);
+      }
+      // The kernel answers within send; the limit only keeps a surprise from blocking the process for good.
+      setSocketOption(fd.fd, SOL_SOCKET, SO_RCVTIMEO, timeval(RECEIVE_TIMEOUT_SECONDS));
+      bindSocket(fd.fd, netlinkAddress());
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+    return new NetlinkSocket(fd);
+  }
+
+  /** A request that is answered by an acknowledgement; the writer has NLM_F_ACK. */
+  change(message: MessageWriter, action: string): void {
+    this.#exchange(message, action, () => false);
+  }
+
+  /** A request that is answered by one message; the writer does not have NLM_F_ACK, whose answer would stay behind. */
+  get<T>(message: MessageWriter, action: string, decode: (reply: Message) => T): T {
+    let result: { value: T } | undefined;
+    this.#exchange(message, action, (reply) => {
+      result = { value: decode(reply) };
+      return true;
+    });
+    if (result === undefined) throw internal('netlink_no_reply', `cannot ${action}: the kernel gave no answer`);
+    return result.value;
+  }
+
+  /** A request for everything. Repeated when the kernel says that it changed meanwhile. */
+  dump<T>(request: Request, action: string, decode: (reply: Message) => T | undefined): T[] {
+    for (let attempt = 1; ; attempt += 1) {
+      const found: T[] = [];
+      let torn = false;
+      const flags = this.#exchange(request(), action, (reply) => {
+        if ((reply.flags & NLM_F_DUMP_INTR) !== 0) torn = true;
+        const value = decode(reply);
+        if (value !== undefined) found.push(value);
+        return false;
+      });
+      if ((flags & NLM_F_DUMP_INTR) !== 0) torn = true;
+      if (!torn || attempt === DUMP_ATTEMPTS) return found;
+    }
+  }
+
+  close(): void {
+    this.#fd.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * Sends, then receives until an acknowledgement, the end of the dump, or `onMessage` says that it has enough. Returns
+   * the flags of the last message.
+   */
+  #exchange(message: MessageWriter, action: string, onMessage: (reply: Message) => boolean): number {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    sendDatagram(this.#fd.fd, message.finish(this.#sequence));
+    for (;;) {
+      for (const reply of readMessages(this.#receive(action))) {
+        // A stale answer to a question that failed half-way.
+        if (reply.sequence !== this.#sequence || reply.type === NLMSG_NOOP) continue;
+        if (reply.type === NLMSG_ERROR || reply.type === NLMSG_DONE) {
+          const failure = failureIn(reply, action);
+          if (failure !== undefined) throw failure;
+          return reply.flags;
+        }
+        if (onMessage(reply)) return reply.flags;
+      }
+    }
+  }
+
+  #receive(action: string): Uint8Array {
+    receiveBuffer ??= new Uint8Array(64 * 1024);
+    const length = receiveDatagram(this.#fd.fd, receiveBuffer, MSG_TRUNC);
+    if (length === undefined) throw new SystemError('ETIMEDOUT', { syscall: 'recv', action });
+    if (length > receiveBuffer.length) throw new SystemError('EMSGSIZE', { syscall: 'recv', action });
+    return receiveBuffer.subarray(0, length);
+  }
+}
+
+/** struct timeval on 64-bit machines. */
+function timeval(seconds: number): Uint8Array {
+  return new Uint8Array(BigInt64Array.of(BigInt(seconds), 0n).buffer);
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { createNetns, deleteNetns, openNetns, runInNewNetns } from '../netns/index.ts';
+import { Nft, NftError } from './index.ts';
+
+const path = `/run/netns/fwt-nft-${process.pid}`;
+
+describe('nftables in a namespace', () => {
+  createNetns(path);
+  const ns = openNetns(path);
+  const nft = Nft.open(ns);
+
+  after(() => {
+    nft.close();
+    ns.close();
+    deleteNetns(path);
+  });
+
+  it('applies a script and lists what is there', () => {
+    nft.run('add table ip fwt; add set ip fwt taken { type ipv4_addr; }; add element ip fwt taken { 192.0.2.1 }');
+    assert.match(nft.run('list table ip fwt'), /192\.0\.2\.1/);
+    const json = nft.runJson('list sets') as { nftables: { set?: { name: string } }[] };
+    assert.equal(
+      json.nftables.some((item) => item.set?.name === 'taken'),
+      true,
+    );
+  });
+
+  it('belongs to its namespace', () => {
+    using home = runInNewNetns(() => Nft.open());
+    assert.equal(home.runIfPresent('list table ip fwt'), false);
+  });
+
+  it('does all of a script or nothing, and says why', () => {
+    assert.throws(
+      () => nft.run('add element ip fwt taken { 192.0.2.2 }\ndelete element ip fwt taken { 192.0.2.9 }'),
+      (error) => error instanceof NftError && error.missing && /No such file/.test(error.message),
+    );
+    assert.doesNotMatch(nft.run('list table ip fwt'), /192\.0\.2\.2/);
+    assert.throws(
+      () => nft.run('create table ip fwt'),
+      (error) => error instanceof NftError && error.exists,
+    );
+    assert.throws(
+      () => nft.run('nonsense'),
+      (error) => error instanceof NftError && !error.missing && /syntax error/.test(error.message),
+    );
+  });
+
+  it('goes on after a failure, and deletes idempotently', () => {
+    assert.equal(nft.runIfPresent('delete element ip fwt taken { 192.0.2.1 }'), true);
+    assert.equal(nft.runIfPresent('delete element ip fwt taken { 192.0.2.1 }'), false);
+  });
+});
