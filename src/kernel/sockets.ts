@@ -1,0 +1,105 @@
+import { familyOf, type Ip } from '../base/index.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  bindSocket,
+  IPPROTO_IPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  IPV6_V6ONLY,
+  inetAddress,
+  listenSocket,
+  type OwnedFd,
+  openSocket,
+  SO_REUSEADDR,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  setSocketOption,
+} from './ffi/index.ts';
+import { type NetnsHandle, runInNetns } from './netns/index.ts';
+
+export type TransportProtocol = 'tcp' | 'udp' | 'sctp';
+
+const PROTOCOL_NUMBERS: Readonly<Record<TransportProtocol, number>> = {
+  tcp: IPPROTO_TCP,
+  udp: IPPROTO_UDP,
+  sctp: IPPROTO_SCTP,
+};
+
+export interface HeldPort {
+  readonly protocol: TransportProtocol;
+  readonly ip: Ip;
+  /** 0: the kernel picks one, see `localPort(fd)`. */
+  readonly port: number;
+  /** For an IPv6 address: leave the same port of IPv4 to others. `::` without it holds both families. */
+  readonly v6only?: boolean | undefined;
+  /** Default: the namespace the thread is in. */
+  readonly netns?: NetnsHandle | undefined;
+}
+
+const LISTEN_BACKLOG = 511;
+
+/**
+ * Takes a port for as long as the descriptor is open, by a bound socket that receives nothing: a TCP one does not listen,
+ * and packets to a UDP one are expected to be translated before they reach it. Throws EADDRINUSE when somebody has it. No
+ * SO_REUSEADDR, with which another process could bind beside it.
+ */
+export function holdPort(held: HeldPort): OwnedFd {
+  const { protocol, ip, port } = held;
+  return inNetns(held.netns, () => {
+    const fd = openSocket(afOf(ip), protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM, PROTOCOL_NUMBERS[protocol]);
+    return prepared(fd, () => {
+      if (familyOf(ip) === 6) setSocketOption(fd.fd, IPPROTO_IPV6, IPV6_V6ONLY, Number(held.v6only === true));
+      bindSocket(fd.fd, inetAddress(ip, port), `hold ${protocol} port ${joined(ip, port)}`);
+    });
+  });
+}
+
+/**
+ * A bound, non-blocking UDP socket in `ns`, to be handed to `dgram` with `bind({ fd })`, which then owns it. It stays in
+ * `ns` whoever reads it.
+ */
+export function openUdpSocketIn(ns: NetnsHandle | undefined, ip: Ip, port: number): number {
+  return inNetns(ns, () => {
+    const fd = openSocket(afOf(ip), SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    return prepared(fd, () => bindSocket(fd.fd, inetAddress(ip, port), `bind udp ${joined(ip, port)}`));
+  }).release();
+}
+
+/** A listening, non-blocking TCP socket in `ns`, to be handed to `net` with `listen({ fd })`, which then owns it. */
+export function openTcpListenerIn(ns: NetnsHandle | undefined, ip: Ip, port: number): number {
+  return inNetns(ns, () => {
+    const fd = openSocket(afOf(ip), SOCK_STREAM | SOCK_NONBLOCK, 0);
+    return prepared(fd, () => {
+      // As every server does, so that connections in TIME_WAIT do not keep the port after a restart.
+      setSocketOption(fd.fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      bindSocket(fd.fd, inetAddress(ip, port), `listen on tcp ${joined(ip, port)}`);
+      listenSocket(fd.fd, LISTEN_BACKLOG);
+    });
+  }).release();
+}
+
+function inNetns<T>(ns: NetnsHandle | undefined, work: () => T): T {
+  return ns === undefined ? work() : runInNetns(ns, work);
+}
+
+function prepared(fd: OwnedFd, prepare: () => void): OwnedFd {
+  try {
+    prepare();
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+function afOf(ip: Ip): number {
+  return familyOf(ip) === 4 ? AF_INET : AF_INET6;
+}
+
+function joined(ip: Ip, port: number): string {
+  return familyOf(ip) === 4 ? `${ip}:${port}` : `[${ip}]:${port}`;
+}
