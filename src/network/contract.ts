@@ -1,0 +1,89 @@
+import type { Id, Ip } from '../base/index.ts';
+import type {
+  EndpointRecord,
+  EndpointRequest,
+  NetworkRecord,
+  NetworkRequest,
+  PortRequest,
+  Protocol,
+  SandboxDns,
+  SandboxRecord,
+} from '../model/index.ts';
+
+/** What a container needs of its network namespace. */
+export interface SandboxSpec {
+  readonly id: Id;
+  readonly ownerId: Id;
+  /** true: no namespace of its own; the host's. Endpoints may only be on the host network. */
+  readonly host: boolean;
+  readonly ports: readonly PortRequest[];
+  readonly exposed: readonly { readonly protocol: Protocol; readonly port: number }[];
+  /** `-P`: publish every exposed port on an ephemeral one. */
+  readonly publishAll: boolean;
+  readonly dns: SandboxDns;
+  /** `net.*` sysctls, keys with dots. */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+/** What joins a sandbox to a network. */
+export interface AttachRequest {
+  readonly sandboxId: Id;
+  /** Network id, name or id prefix. */
+  readonly network: string;
+  /** Container name without the slash. */
+  readonly name: string;
+  /** All DNS names, in order (container name, aliases, short id, hostname). */
+  readonly dnsNames: readonly string[];
+  readonly request: EndpointRequest;
+}
+
+export interface NetworkFilter {
+  readonly names?: readonly string[];
+  readonly ids?: readonly string[];
+}
+
+/**
+ * Networks of this host. Errors carry Docker's texts (reference: engine-api.md §2); `api/` only maps kinds to statuses.
+ */
+export interface Networks {
+  /** Validates everything, then allocates, then touches the kernel; a failure leaves nothing. */
+  create(request: NetworkRequest): Promise<{ readonly network: NetworkRecord; readonly warning: string }>;
+  /** Refuses predefined networks and such with endpoints. */
+  remove(ref: string): Promise<NetworkRecord>;
+  /** Full id, then full name, then unique id prefix; throws notFound `network X not found` or invalid (ambiguous). */
+  find(ref: string): NetworkRecord;
+  list(): readonly NetworkRecord[];
+  endpointsOf(networkId: Id): readonly EndpointRecord[];
+  /** Removes the unused, not predefined ones that `keep` does not hold; returns their names. */
+  prune(keep: (network: NetworkRecord) => boolean): Promise<readonly string[]>;
+}
+
+/**
+ * Sandboxes and their endpoints. Calls on one sandbox are serialized. Everything here is stored, so that a restarted daemon
+ * finds it again by {@link restore}.
+ */
+export interface Sandboxes {
+  /** Makes the namespace (loopback up, sysctls) and stores the record. Undone by {@link close}. */
+  open(spec: SandboxSpec): Promise<SandboxRecord>;
+  /** Allocates addresses, attaches the link, publishes ports, tells DNS. A failure leaves nothing. */
+  attach(request: AttachRequest): Promise<EndpointRecord>;
+  /** Repeatable. The default route and published ports move to the network that now gives the gateway. */
+  detach(sandboxId: Id, networkId: Id): Promise<void>;
+  /** Detaches all, removes the namespace; repeatable, also for unknown ids. */
+  close(sandboxId: Id): Promise<void>;
+  get(sandboxId: Id): SandboxRecord | undefined;
+  /** In the order in which they were attached. */
+  endpoints(sandboxId: Id): readonly EndpointRecord[];
+  /** New DNS names after a rename. */
+  rename(sandboxId: Id, name: string, dnsNames: (networkId: Id) => readonly string[]): Promise<void>;
+  /**
+   * Keeps configured addresses of stopped containers for their owner: dynamic allocation passes them by, another owner
+   * is refused. Replaces what the owner had reserved.
+   */
+  reserve(ownerId: Id, addresses: readonly { readonly networkId: Id; readonly ip: Ip }[]): void;
+  unreserve(ownerId: Id): void;
+  /** After a restart: closes the sandboxes that `alive` does not name and makes the others good, tearing nothing down. */
+  restore(alive: (sandbox: SandboxRecord) => boolean): Promise<void>;
+  /** Nameservers, search and options for the `/etc/resolv.conf` of a container in that sandbox, and whether DNS is ours. */
+  resolvConf(sandboxId: Id): { readonly text: string; readonly embedded: boolean };
+}
