@@ -1,0 +1,152 @@
+import { invalid, isKind, type Log, messageOf, newId, Serial } from '../../base/index.ts';
+import type { Descriptor, Mount } from '../containerd/index.ts';
+import type { ImageEngine } from './blobs/index.ts';
+import type { Image } from './catalog.ts';
+
+type Unpackable = Pick<Image, 'diffIds' | 'chainIds' | 'manifest'>;
+
+/** The label by which containerd takes a snapshot for needed although no record names it. */
+const GC_ROOT = 'containerd.io/gc.root';
+
+/** Turns layers into snapshots: one for each stack of layers, shared by all images that begin with it. */
+export class Unpacker {
+  readonly #engine: ImageEngine;
+  readonly #log: Log;
+  readonly #serial = new Serial();
+  readonly #sizes = new Map<string, number>();
+  /** Configurations that are known to hold their snapshot. */
+  readonly #labelled = new Set<string>();
+
+  constructor(deps: { engine: ImageEngine; log: Log }) {
+    this.#engine = deps.engine;
+    this.#log = deps.log;
+  }
+
+  /** Makes the image's snapshots where they are missing. Refuses a layer whose content is not what the image says. */
+  async ensureUnpacked(
+    image: Unpackable,
+    options: { lease?: string; onLayer?: (layer: Descriptor, diffId: string) => void } = {},
+  ): Promise<void> {
+    const { chainIds, diffIds, manifest } = image;
+    if (diffIds.length !== manifest.layers.length) {
+      throw invalid(
+        'invalid_image',
+        `invalid manifest, layers length mismatch: expected ${diffIds.length}, got ${manifest.layers.length}`,
+      );
+    }
+    const top = chainIds.at(-1);
+    if (top === undefined) return;
+    if (!(await this.#exists(top))) {
+      for (const [index, layer] of manifest.layers.entries()) {
+        const chainId = chainIds[index];
+        const diffId = diffIds[index];
+        if (chainId === undefined || diffId === undefined) break;
+        const parent = chainIds[index - 1];
+        await this.#serial.run(chainId, () => this.#unpack({ layer, diffId, chainId, parent }, options.lease));
+        options.onLayer?.(layer, diffId);
+      }
+    }
+    // A blob that has come back since was written under a lease, so only then is the label in doubt.
+    if (options.lease === undefined && this.#labelled.has(manifest.config.digest)) return;
+    const label = `containerd.io/gc.ref.snapshot.${this.#engine.snapshots.snapshotter}`;
+    await this.#engine.content.setLabels(manifest.config.digest, { [label]: top });
+    this.#labelled.add(manifest.config.digest);
+  }
+
+  /** A writable file tree on top of the image. Garbage collection leaves it until `removeRootfs`. */
+  async prepareRootfs(
+    key: string,
+    image: Unpackable | null,
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<Mount[]> {
+    if (image) await this.ensureUnpacked(image);
+    const parent = image?.chainIds.at(-1);
+    try {
+      return await this.#engine.snapshots.prepare(key, {
+        parent,
+        labels: { ...labels, [GC_ROOT]: new Date(0).toISOString() },
+      });
+    } catch (error) {
+      if (!isKind(error, 'conflict')) throw error;
+      return this.#engine.snapshots.mounts(key);
+    }
+  }
+
+  /** One that is not there is as good. */
+  async removeRootfs(key: string): Promise<void> {
+    try {
+      await this.#engine.snapshots.remove(key);
+    } catch (error) {
+      if (!isKind(error, 'notFound')) throw error;
+    }
+  }
+
+  /** Bytes of each layer on disk, from the bottom; zero for one that is not unpacked. */
+  async layerSizes(image: Unpackable): Promise<number[]> {
+    const sizes: number[] = [];
+    for (const chainId of image.chainIds) {
+      let size = this.#sizes.get(chainId);
+      if (size === undefined) {
+        size = await this.#measure(chainId);
+        if (size !== undefined) this.#sizes.set(chainId, size);
+      }
+      sizes.push(size ?? 0);
+    }
+    return sizes;
+  }
+
+  /** Forgets what is known of images that are gone. */
+  forgetAllBut(images: readonly Unpackable[]): void {
+    const kept = new Set(images.flatMap(({ chainIds }) => chainIds));
+    for (const chainId of this.#sizes.keys()) if (!kept.has(chainId)) this.#sizes.delete(chainId);
+    const configs = new Set(images.map(({ manifest }) => manifest.config.digest));
+    for (const digest of this.#labelled) if (!configs.has(digest)) this.#labelled.delete(digest);
+  }
+
+  async #measure(chainId: string): Promise<number | undefined> {
+    try {
+      return (await this.#engine.snapshots.usage(chainId)).size;
+    } catch (error) {
+      if (isKind(error, 'notFound')) return undefined;
+      throw error;
+    }
+  }
+
+  async #exists(key: string): Promise<boolean> {
+    try {
+      await this.#engine.snapshots.stat(key);
+      return true;
+    } catch (error) {
+      if (isKind(error, 'notFound')) return false;
+      throw error;
+    }
+  }
+
+  async #unpack(
+    step: { layer: Descriptor; diffId: string; chainId: string; parent: string | undefined },
+    lease: string | undefined,
+  ): Promise<void> {
+    const { layer, diffId, chainId, parent } = step;
+    if (await this.#exists(chainId)) return;
+    const { snapshots, diff } = this.#engine;
+    const key = `extract-${newId().slice(0, 16)} ${chainId}`;
+    const mounts = await snapshots.prepare(key, { parent, lease });
+    try {
+      const applied = await diff.apply(layer, mounts, lease === undefined ? {} : { lease });
+      if (applied.digest !== diffId) {
+        throw invalid(
+          'layer_mismatch',
+          `layer "${layer.digest}" holds "${applied.digest}" where the image says "${diffId}"`,
+        );
+      }
+      await snapshots.commit(chainId, key, { lease });
+    } catch (error) {
+      await snapshots.remove(key).catch((failure) => {
+        this.#log.warn({ key, reason: messageOf(failure) }, 'an unfinished snapshot stays until the garbage collector');
+      });
+      // Another client of the same namespace was faster.
+      if (isKind(error, 'conflict') && (await this.#exists(chainId))) return;
+      throw error;
+    }
+  }
+}
