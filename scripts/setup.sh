@@ -1,0 +1,75 @@
+#!/bin/sh
+# Installs what Fairway needs and is not there: Debian packages (containerd, runc, libnftables, a static busybox) and the
+# npm packages, which bring the pinned Node along. With --tests also what only the tests use. Runs again in a second.
+set -eu
+cd "$(dirname "$0")/.."
+
+tests=false
+[ "${1-}" = --tests ] && tests=true
+
+missing=
+need() { # need FILE-OR-COMMAND PACKAGE
+  case $1 in
+    /*) [ -e "$1" ] || missing="$missing $2" ;;
+    *) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing="$missing $2" ;;
+  esac
+}
+
+need containerd containerd
+need runc runc
+ldconfig=/sbin/ldconfig
+"$ldconfig" -p 2>/dev/null | grep -q libnftables.so.1 || missing="$missing libnftables1"
+need /bin/busybox busybox-static
+need ip iproute2
+need nsenter util-linux
+if $tests; then
+  need nft nftables
+  need ping iputils-ping
+  need ps procps
+  need tini tini
+  need docker-registry docker-registry
+  need git git
+fi
+
+if [ -n "$missing" ]; then
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "setup: missing:$missing - and there is no apt-get here; install them and run this again" >&2
+    exit 1
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    echo "setup: missing:$missing - run this as root, or install them with apt-get" >&2
+    exit 1
+  fi
+  echo "setup: installing$missing"
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(mktemp)
+  # shellcheck disable=SC2086
+  if ! { apt-get -qq -o DPkg::Lock::Timeout=300 update && apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+  fi
+  rm -f "$log"
+fi
+
+# The lock file's hash is left beside what was installed from it: a second run has nothing to do.
+want=$(sha256sum package-lock.json | cut -d' ' -f1)
+if [ "$(cat node_modules/.fairway-lock 2>/dev/null || true)" != "$want" ]; then
+  echo "setup: installing npm packages and the pinned Node"
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  echo "$want" >node_modules/.fairway-lock
+fi
+
+version=$(node_modules/.bin/node --version)
+case $version in
+  v26.*) ;;
+  *) echo "setup: node_modules/.bin/node is $version, not the pinned v26; is this machine x64 or arm64 Linux?" >&2; exit 1 ;;
+esac
+
+if $tests && [ ! -x .cache/docker20/usr/bin/docker ]; then
+  # Only the client of Debian's docker.io is wanted, so the package is unpacked, not installed.
+  echo "setup: unpacking the docker 20.10 client"
+  rm -rf .cache/docker20 && mkdir -p .cache/docker20
+  (cd .cache && { apt-get -qq download docker.io || { apt-get -qq -o DPkg::Lock::Timeout=300 update && apt-get -qq download docker.io; }; } 2>/dev/null)
+  dpkg-deb -x .cache/docker.io_*.deb .cache/docker20
+  rm -f .cache/docker.io_*.deb
+fi
