@@ -45,6 +45,8 @@ export const O_CLOEXEC = 0o2000000;
 
 export const F_SETFL = 4;
 export const F_SETOWN = 8;
+export const F_SETSIG = 10;
+export const F_SETPIPE_SZ = 1031;
 
 export const CLONE_NEWNET = 0x40000000;
 

@@ -1,4 +1,4 @@
-import { CLONE_NEWNET, O_CLOEXEC, O_RDONLY } from './constants.ts';
+import { CLONE_NEWNET, F_SETPIPE_SZ, O_CLOEXEC, O_RDONLY } from './constants.ts';
 import { check } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
@@ -39,4 +39,15 @@ export function rawMount(request: RawMount): void {
 export function rawUnmount(target: string, flags: number): void {
   // Safe: the string is copied for the time of the call.
   check(libc().umount2(target, flags), 'umount2', `unmount ${target}`);
+}
+
+export function rawMakeFifo(path: string, mode: number): void {
+  // Safe: the string is copied for the time of the call.
+  check(libc().mkfifo(path, mode), 'mkfifo', `make named pipe ${path}`);
+}
+
+/** False when the kernel refuses (the user's share of pipe memory is used up). */
+export function rawSetPipeSize(fd: number, bytes: number): boolean {
+  // Safe: takes no pointers; a descriptor that is no pipe is refused.
+  return libc().fcntl(fd, F_SETPIPE_SZ, bytes) >= 0;
 }

@@ -26,6 +26,7 @@ interface Libc {
   ): number;
   umount2(target: string, flags: number): number;
   if_nametoindex(name: string): number;
+  mkfifo(path: string, mode: number): number;
 }
 
 const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
@@ -48,6 +49,7 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   mount: 'int mount(const char *, const char *, const char *, ulong, const char *)',
   umount2: 'int umount2(const char *, int)',
   if_nametoindex: 'uint32_t if_nametoindex(const char *)',
+  mkfifo: 'int mkfifo(const char *, uint32_t)',
 };
 
 let loaded: Libc | undefined;
