@@ -1,0 +1,145 @@
+import {
+  cidrText,
+  familyOf,
+  type IpFamily,
+  invalid,
+  isLoopbackIp,
+  isUnspecifiedIp,
+  networkOf,
+  shortId,
+} from '../../base/index.ts';
+import { quoteString } from '../../kernel/index.ts';
+import type { FirewallEntry, LinkEntry, NetworkEntry, OpenPortEntry, PortEntry } from '../../model/index.ts';
+import type { SetName } from './ruleset.ts';
+
+/** One element of a set or map, as text of nft's grammar. Equal elements of two entries are one in the kernel. */
+export interface Element {
+  readonly set: SetName;
+  readonly key: string;
+  /** What the key leads to, in a map. */
+  readonly value?: string;
+  readonly comment: string;
+}
+
+/** What makes two entries the same: adding the second replaces the first. */
+export function entryKey(entry: FirewallEntry): string {
+  switch (entry.kind) {
+    case 'network':
+      return `network ${entry.networkId} ${familyOf(entry.subnet.ip)}`;
+    case 'port':
+      return `port ${entry.endpointId} ${entry.protocol} ${entry.hostIp} ${entry.hostPort}`;
+    case 'openPort':
+      return `openPort ${entry.endpointId} ${entry.protocol} ${entry.containerIp} ${entry.containerPort}`;
+    case 'link':
+      return `link ${entry.networkId} ${entry.from} ${entry.to} ${entry.protocol} ${entry.port}`;
+  }
+}
+
+/** Throws `invalid_firewall_entry` for one that cannot be expressed. */
+export function elementsOf(entry: FirewallEntry): readonly Element[] {
+  switch (entry.kind) {
+    case 'network':
+      return networkElements(entry);
+    case 'port':
+      return portElements(entry);
+    case 'openPort':
+      return [openPortElement(entry)];
+    case 'link':
+      return [linkElement(entry)];
+  }
+}
+
+function networkElements(entry: NetworkEntry): Element[] {
+  const family = familyOf(entry.subnet.ip);
+  const comment = `network ${shortId(entry.networkId)}`;
+  const bridge = quoteString(entry.bridge);
+  const pair = `${bridge} . ${bridge}`;
+  const closed = entry.internal || entry.gatewayMode === 'isolated';
+  const elements: Element[] = [
+    { set: 'bridges', key: bridge, comment },
+    { set: 'pairs', key: pair, comment },
+    { set: `same${family}`, key: pair, value: entry.icc ? 'accept' : `jump closed${family}`, comment },
+    { set: `enter${family}`, key: bridge, value: closed ? 'drop' : enterVerdict(entry, family), comment },
+  ];
+  if (closed) return elements;
+  elements.push({ set: `outward${family}`, key: bridge, comment });
+  for (const name of new Set(entry.trustedInterfaces)) {
+    elements.push({ set: `trusted${family}`, key: `${quoteString(name)} . ${bridge}`, comment });
+  }
+  const source = sourceElement(entry, family);
+  return source === undefined ? elements : [...elements, source];
+}
+
+function enterVerdict(entry: NetworkEntry, family: IpFamily): string {
+  switch (entry.gatewayMode) {
+    case 'nat':
+      return `jump protected${family}`;
+    case 'nat-unprotected':
+      return `jump unprotected${family}`;
+    case 'routed':
+      return `jump routed${family}`;
+    case 'isolated':
+      return 'drop';
+  }
+}
+
+function sourceElement(entry: NetworkEntry, family: IpFamily): Element | undefined {
+  if (entry.masquerade === false || entry.gatewayMode === 'routed') return undefined;
+  const key = `${quoteString(entry.bridge)} . ${cidrText(networkOf(entry.subnet))}`;
+  const comment = `network ${shortId(entry.networkId)}`;
+  if (entry.masquerade === true) return { set: `masquerade${family}`, key, comment };
+  if (familyOf(entry.masquerade) !== family) {
+    throw refused(`source address ${entry.masquerade} is not of the family of subnet ${cidrText(entry.subnet)}`);
+  }
+  return { set: `snat${family}`, key, value: entry.masquerade, comment };
+}
+
+function portElements(entry: PortEntry): Element[] {
+  const { protocol, hostIp, hostPort, containerIp, containerPort } = entry;
+  const family = familyOf(hostIp);
+  if (familyOf(containerIp) !== family) {
+    throw refused(`host address ${hostIp} and container address ${containerIp} are of different families`);
+  }
+  checkPorts(hostPort, containerPort);
+  const comment = endpointComment(entry);
+  const port = `${protocol} . ${hostPort}`;
+  const value = `${containerIp} . ${containerPort}`;
+  if (isUnspecifiedIp(hostIp)) return [{ set: `wildcard${family}`, key: port, value, comment }];
+  const key = `${hostIp} . ${port}`;
+  const elements: Element[] = [{ set: `specific${family}`, key, value, comment }];
+  // The kernel itself drops packets for ::1 that come from elsewhere, whatever is configured.
+  if (family === 4 && isLoopbackIp(hostIp)) elements.push({ set: 'local4', key, comment });
+  return elements;
+}
+
+function openPortElement(entry: OpenPortEntry): Element {
+  const { protocol, containerIp, containerPort } = entry;
+  checkPorts(containerPort);
+  const key = `${containerIp} . ${protocol} . ${containerPort}`;
+  return { set: `open${familyOf(containerIp)}`, key, comment: endpointComment(entry) };
+}
+
+function linkElement(entry: LinkEntry): Element {
+  const family = familyOf(entry.from);
+  if (familyOf(entry.to) !== family) {
+    throw refused(`link from ${entry.from} to ${entry.to} joins different families`);
+  }
+  checkPorts(entry.port);
+  const key = `${entry.from} . ${entry.to} . ${entry.protocol} . ${entry.port}`;
+  return { set: `links${family}`, key, comment: `network ${shortId(entry.networkId)}` };
+}
+
+/** Short ids: nft allows 127 characters. */
+function endpointComment(entry: PortEntry | OpenPortEntry): string {
+  return `network ${shortId(entry.networkId)} endpoint ${shortId(entry.endpointId)}`;
+}
+
+function checkPorts(...ports: readonly number[]): void {
+  for (const port of ports) {
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw refused(`port ${port} is not in 1..65535`);
+  }
+}
+
+function refused(reason: string): Error {
+  return invalid('invalid_firewall_entry', `invalid firewall entry: ${reason}`);
+}

@@ -1,0 +1,69 @@
+import { type Log, messageOf, silentLog } from '../../base/index.ts';
+import type { Firewall, FirewallEntry } from '../../model/index.ts';
+import { DesiredState, type FirewallChange, type Step } from './desired.ts';
+import { renderChange, renderTable, renderTearDown } from './render.ts';
+
+/** The slice of the kernel's nftables connection that is used: a script, applied wholly or not at all. */
+export interface NftScripts {
+  run(script: string): unknown;
+}
+
+export interface NftFirewallDeps {
+  readonly nft: NftScripts;
+  readonly log?: Log;
+}
+
+/**
+ * {@link Firewall} on one nftables table. All work is synchronous, so changes cannot overlap, and what we remember is
+ * what the kernel last accepted.
+ */
+export class NftFirewall implements Firewall {
+  readonly #nft: NftScripts;
+  readonly #log: Log;
+  #desired = new DesiredState();
+  /** False until the table is ours: what an earlier daemon left is unknown. */
+  #installed = false;
+
+  constructor(deps: NftFirewallDeps) {
+    this.#nft = deps.nft;
+    this.#log = deps.log ?? silentLog;
+  }
+
+  async replaceAll(entries: readonly FirewallEntry[]): Promise<void> {
+    const desired = new DesiredState();
+    const step = desired.plan({ add: entries });
+    this.#replace(step);
+    this.#desired = desired;
+  }
+
+  async apply(change: FirewallChange): Promise<void> {
+    const step = this.#desired.plan(change);
+    if (!this.#installed) return this.#replace(step);
+    if (step.add.length > 0 || step.remove.length > 0) {
+      try {
+        this.#nft.run(renderChange(step));
+      } catch (error) {
+        // Deleting what is not there, or adding to a table that is not there, fails: somebody flushed it.
+        this.#log.warn({ error: messageOf(error) }, 'the packet filter was changed by somebody else; rebuilding it');
+        return this.#replace(step);
+      }
+    }
+    step.commit();
+  }
+
+  entries(): readonly FirewallEntry[] {
+    return this.#desired.entries();
+  }
+
+  async tearDown(): Promise<void> {
+    this.#nft.run(renderTearDown());
+    this.#desired = new DesiredState();
+    this.#installed = false;
+  }
+
+  #replace(step: Step): void {
+    this.#nft.run(renderTable(step.all()));
+    this.#installed = true;
+    step.commit();
+  }
+}

@@ -1,0 +1,146 @@
+import type { IpFamily } from '../../base/index.ts';
+
+/** The one table we own. Nothing outside it is ever touched. */
+export const TABLE = 'inet fairway';
+
+/**
+ * Every set and map, by what a key means. A published port, a bridge or a link is an element of them; the rules below
+ * never change. Names that end in a digit exist once for each family.
+ */
+export type SetName =
+  | 'bridges'
+  | 'pairs'
+  | `${'same' | 'outward' | 'enter' | 'trusted' | 'masquerade' | 'snat' | 'open' | 'links'}${IpFamily}`
+  | `${'specific' | 'wildcard'}${IpFamily}`
+  | 'local4';
+
+/**
+ * The table without elements: what `add table` must be followed by to have working, empty rules.
+ *
+ * An operator's own rules go into a table of their own, which we never look at: a base chain
+ * `type filter hook forward priority filter - 10` there sees every forwarded packet before ours does (after DNAT; the
+ * address a client dialled is `ct original ip daddr`), and what it drops stays dropped.
+ */
+export function rulesetText(): string {
+  return `add table ${TABLE}
+table ${TABLE} {
+  comment "managed by fairway: changes made here are lost"
+
+  # Every bridge, and every bridge paired with itself.
+  set bridges { type ifname; }
+  set pairs { type ifname . ifname; }
+
+  # Ports published on an IPv4 loopback address.
+  set local4 { type ipv4_addr . inet_proto . inet_service; }
+${setsText(4)}
+${setsText(6)}
+
+  # Before connection tracking: 127.0.0.0/8 belongs to the host. The kernel drops such packets as martians except where
+  # route_localnet is on, as it is for our bridges, and for whoever is on the same link as a host that has it on.
+  chain guard {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "lo" accept
+    ip daddr 127.0.0.0/8 jump guard_local
+    ip saddr 127.0.0.0/8 iifname @bridges drop
+  }
+  chain guard_local {
+    iifname @bridges drop
+    ip daddr . meta l4proto . th dport @local4 drop
+  }
+
+  # An address of the host and a port lead to a container: for packets that arrive, and for the host's own.
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    jump published
+  }
+  chain output {
+    type nat hook output priority -100; policy accept;
+    jump published
+  }
+  chain published {
+    dnat ip to ip daddr . meta l4proto . th dport map @specific4
+    dnat ip6 to ip6 daddr . meta l4proto . th dport map @specific6
+    fib daddr type != local return
+    dnat ip to meta l4proto . th dport map @wildcard4
+    dnat ip6 to meta l4proto . th dport map @wildcard6
+  }
+
+  # A container that reaches itself or a neighbour through the host's address must be answered through the host, and
+  # nobody can answer a loopback address. Then what leaves a bridge for elsewhere.
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    iifname . oifname @pairs ct status dnat masquerade
+    iifname . oifname @pairs accept
+    ip saddr 127.0.0.0/8 oifname @bridges ct status dnat masquerade
+    ip6 saddr ::1 oifname @bridges ct status dnat masquerade
+    iifname . ip saddr @masquerade4 masquerade
+    iifname . ip6 saddr @masquerade6 masquerade
+    snat ip to iifname . ip saddr map @snat4
+    snat ip6 to iifname . ip6 saddr map @snat6
+  }
+
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    ct state established,related accept
+    meta nfproto vmap { ipv4 : jump forward4, ipv6 : jump forward6 }
+  }
+${chainsText(4)}
+${chainsText(6)}
+}
+`;
+}
+
+function setsText(family: IpFamily): string {
+  const address = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+  return `
+  # IPv${family}: host address and port, or any host address and port, to container address and port.
+  map specific${family} { type ${address} . inet_proto . inet_service : ${address} . inet_service; }
+  map wildcard${family} { type inet_proto . inet_service : ${address} . inet_service; }
+  # IPv${family}: how a source leaves its bridge.
+  set masquerade${family} { type ifname . ${address}; flags interval; }
+  map snat${family} { type ifname . ${address} : ${address}; flags interval; }
+  # IPv${family}: from a bridge to itself, out of a bridge, into a bridge.
+  map same${family} { type ifname . ifname : verdict; }
+  set outward${family} { type ifname; }
+  map enter${family} { type ifname : verdict; }
+  # IPv${family}: exceptions. Interface that may enter a bridge, open container ports, links where icc is off.
+  set trusted${family} { type ifname . ifname; }
+  set open${family} { type ${address} . inet_proto . inet_service; }
+  set links${family} { type ${address} . ${address} . inet_proto . inet_service; }`;
+}
+
+function chainsText(family: IpFamily): string {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const icmp = family === 4 ? 'icmp' : 'ipv6-icmp';
+  return `
+  # IPv${family}. A bridge that has no entry for the family is closed.
+  chain forward${family} {
+    iifname . oifname vmap @same${family}
+    iifname @bridges iifname != @outward${family} drop
+    oifname vmap @enter${family}
+    oifname @bridges drop
+  }
+  # icc is off.
+  chain closed${family} {
+    ct status dnat accept
+    ${ip} saddr . ${ip} daddr . meta l4proto . th dport @links${family} accept
+    drop
+  }
+  # Gateway mode nat: only what was published.
+  chain protected${family} {
+    ct status dnat accept
+    iifname . oifname @trusted${family} accept
+    drop
+  }
+  # Gateway mode nat-unprotected: everything, except from other bridges.
+  chain unprotected${family} {
+    iifname != @bridges accept
+    jump protected${family}
+  }
+  # Gateway mode routed: open ports and ICMP.
+  chain routed${family} {
+    ${ip} daddr . meta l4proto . th dport @open${family} accept
+    meta l4proto ${icmp} accept
+    jump protected${family}
+  }`;
+}
