@@ -1,4 +1,4 @@
-import type { Cidr, Id, Ip, Mac } from '../base/index.ts';
+import type { Cidr, Id, Ip, IpFamily, Mac } from '../base/index.ts';
 import type { EndpointRequest } from './endpoint.ts';
 import type { FirewallEntry } from './firewall.ts';
 import type { NetworkRecord, PoolRequest, Scope } from './network.ts';
@@ -67,6 +67,9 @@ export interface NetworkDriver {
    */
   validate(request: DriverNetworkRequest, others: readonly NetworkRecord[]): void;
 
+  /** false: this network has no gateway of that family although its driver has one (isolated bridges). Absent: as the traits say. */
+  wantsGateway?(request: DriverNetworkRequest, family: IpFamily): boolean;
+
   /** Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. */
   createNetwork(network: NetworkRecord): Promise<NetworkSetup>;
 
@@ -87,6 +90,9 @@ export interface NetworkDriver {
 
   /** Tells the neighbours where the address now is (gratuitous ARP, unsolicited NA). Optional. */
   announce?(spec: AttachSpec, state: Attachment['state']): void;
+
+  /** After a restart: removes what carries this driver's mark and belongs to nothing known. Optional. */
+  sweep?(known: { readonly networks: ReadonlySet<Id>; readonly endpoints: ReadonlySet<Id> }): Promise<void>;
 }
 
 /** The part of a network request that drivers judge. */
@@ -103,4 +109,8 @@ export interface DriverNetworkRequest {
 export interface NetworkSetup {
   /** Elements the firewall holds while the network exists. */
   readonly firewall: readonly FirewallEntry[];
+  /** Host address that published ports are bound to unless they say otherwise; absent: all. */
+  readonly hostBinding?: Ip;
+  /** Remembered in {@link NetworkRecord.driverState}. */
+  readonly state?: NetworkRecord['driverState'];
 }

@@ -49,6 +49,8 @@ export interface NetworkRecord {
     readonly requested: readonly PoolRequest[];
   };
   readonly pools: readonly NetworkPool[];
+  /** What the driver wants to remember to remove the network. Plain JSON. */
+  readonly driverState?: Readonly<Record<string, string | number | boolean>>;
 }
 
 /** What `network create` asks for. Parsed at the edge, validated by `network/`. */
