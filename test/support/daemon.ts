@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
+import type { TestHost } from './host.ts';
+
+const FAIRWAYD = fileURLToPath(new URL('../../bin/fairwayd', import.meta.url));
+
+/** A `fairwayd` inside a test host, with its default paths (private to the host). */
+export class Daemon {
+  readonly host: TestHost;
+  readonly #args: readonly string[];
+  #child: ChildProcess | undefined;
+
+  private constructor(host: TestHost, args: readonly string[]) {
+    this.host = host;
+    this.#args = args;
+  }
+
+  static async start(host: TestHost, args: readonly string[] = []): Promise<Daemon> {
+    const daemon = new Daemon(host, args);
+    await daemon.start();
+    return daemon;
+  }
+
+  /** The API's socket, as seen from outside the host. */
+  get socket(): string {
+    return join(this.host.directory, 'run/fairway/fairway.sock');
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** All it has logged, over restarts. */
+  get log(): string {
+    return readFileSync(join(this.host.directory, 'daemon.log'), 'utf8');
+  }
+
+  async start(): Promise<void> {
+    const log = openSync(join(this.host.directory, 'daemon.log'), 'a');
+    const [program = '', ...args] = this.host.inside([FAIRWAYD, '--cgroup-parent', this.host.cgroup, ...this.#args]);
+    const child = spawn(program, args, { stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.#child = child;
+    await eventually(async () => {
+      if (child.exitCode !== null) throw new Error(`fairwayd ended (${child.exitCode}):\n${this.log.slice(-4000)}`);
+      await ping(this.socket);
+    }, 60_000).catch((error: unknown) => {
+      throw new Error(`fairwayd does not answer: ${String(error)}\n${this.log.slice(-4000)}`);
+    });
+  }
+
+  /** SIGTERM, and its exit status. */
+  async stop(): Promise<number | null> {
+    return this.#end('SIGTERM');
+  }
+
+  async killHard(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  /** Open descriptors of the daemon's process. */
+  openFiles(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
+    const [code] = (await ended) as [number | null];
+    clearTimeout(timer);
+    return code;
+  }
+}
+
+function ping(socketPath: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path: '/_ping', method: 'GET' }, (response) => {
+      response.resume();
+      response.on('end', () =>
+        response.statusCode === 200 ? resolve() : reject(new Error(`ping: ${response.statusCode}`)),
+      );
+    });
+    call.on('error', reject);
+    call.end();
+  });
+}

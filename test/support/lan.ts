@@ -1,0 +1,111 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
+import { ok, type RunOptions, type RunResult, run } from './run.ts';
+
+/** A process that keeps a namespace alive; `ready` is printed when its set-up is done. */
+export async function startHolder(unshareFlags: readonly string[], script: string): Promise<ChildProcess> {
+  const holder = spawn('unshare', [...unshareFlags, '--', 'sh', '-c', `${script}\necho ready; exec sleep infinity`], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const problems: Buffer[] = [];
+  holder.stderr.on('data', (chunk: Buffer) => problems.push(chunk));
+  await new Promise<void>((resolve, reject) => {
+    holder.stdout.once('data', () => resolve());
+    holder.once('exit', (code) => reject(new Error(`namespace holder ended (${code}): ${Buffer.concat(problems)}`)));
+  });
+  return holder;
+}
+
+export async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+/**
+ * The network beside the test hosts: a namespace with a bridge, a resolver, and no way out. Hosts get 10.99.0.1, .2 …
+ * (fd99::1 …); the LAN itself, which plays the outside, is 10.99.0.254 and fd99::fe.
+ */
+export class TestLan {
+  static readonly address = '10.99.0.254';
+  static readonly address6 = 'fd99::fe';
+  readonly #holder: ChildProcess;
+  readonly #dns: ChildProcess;
+  #hosts = 0;
+
+  private constructor(holder: ChildProcess, dns: ChildProcess) {
+    this.#holder = holder;
+    this.#dns = dns;
+  }
+
+  static async start(): Promise<TestLan> {
+    const holder = await startHolder(
+      ['-n'],
+      `set -e
+       ip link set lo up
+       ip link add br0 type bridge forward_delay 0
+       sysctl -qw net.ipv6.conf.br0.accept_dad=0 net.ipv6.conf.br0.accept_ra=0
+       ip link set br0 up
+       ip addr add ${TestLan.address}/24 dev br0
+       ip addr add ${TestLan.address6}/64 dev br0 nodad`,
+    );
+    const script = fileURLToPath(new URL('lan-dns.ts', import.meta.url));
+    const dns = spawn('nsenter', [`--net=/proc/${holder.pid}/ns/net`, process.execPath, script, TestLan.address], {
+      stdio: 'ignore',
+    });
+    const lan = new TestLan(holder, dns);
+    await eventually(async () => {
+      const { stdout } = await lan.run(['busybox', 'nslookup', 'probe.lan.test', TestLan.address]);
+      if (!stdout.includes('probe.lan.test')) throw new Error("the LAN's resolver does not answer");
+    });
+    return lan;
+  }
+
+  get pid(): number {
+    return this.#holder.pid ?? 0;
+  }
+
+  /** Connects a host's namespace (by a pid in it) as its eth0; returns its number, the last byte of its addresses. */
+  async connect(pid: number): Promise<number> {
+    this.#hosts += 1;
+    const port = `host${this.#hosts}`;
+    await ok([
+      'ip',
+      'link',
+      'add',
+      port,
+      'netns',
+      String(this.pid),
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'eth0',
+      'netns',
+      String(pid),
+    ]);
+    await ok([...this.#enter(), 'ip', 'link', 'set', port, 'master', 'br0', 'up']);
+    return this.#hosts;
+  }
+
+  run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    return run([...this.#enter(), ...command], options);
+  }
+
+  ok(command: readonly string[], options: RunOptions = {}): Promise<string> {
+    return ok([...this.#enter(), ...command], options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await stopChild(this.#dns);
+    await stopChild(this.#holder);
+  }
+
+  #enter(): string[] {
+    return ['nsenter', `--net=/proc/${this.pid}/ns/net`, '--'];
+  }
+}
