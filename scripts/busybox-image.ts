@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Headers, type Pack, pack } from 'tar-stream';
+import { type Header, type Pack, pack } from 'tar-stream';
 
 export interface BusyboxImageOptions {
   /** `busybox:latest` */
@@ -44,7 +44,7 @@ export async function busyboxImage(options: BusyboxImageOptions): Promise<Buffer
 }
 
 function addRootFilesystem(tar: Pack, options: BusyboxImageOptions): void {
-  const entry = (header: Partial<Headers> & { name: string }, content: Buffer | string = ''): void => {
+  const entry = (header: Partial<Header> & { name: string }, content: Buffer | string = ''): void => {
     tar.entry({ mtime: EPOCH, uid: 0, gid: 0, ...header }, content);
   };
   for (const name of [
@@ -82,7 +82,7 @@ function addRootFilesystem(tar: Pack, options: BusyboxImageOptions): void {
   }
 }
 
-function addIputils(entry: (header: Partial<Headers> & { name: string }, content: Buffer) => void): void {
+function addIputils(entry: (header: Partial<Header> & { name: string }, content: Buffer) => void): void {
   const ping = execFileSync('sh', ['-c', 'command -v ping'], { encoding: 'utf8' }).trim();
   entry({ name: 'bin/ping', mode: 0o755 }, readFileSync(ping));
   const libraries = execFileSync('ldd', [ping], { encoding: 'utf8' }).matchAll(/(\/\S+)\s+\(0x/g);

@@ -2,11 +2,11 @@
 // lookup leaves the test. Run inside the LAN's namespace with the address to listen on.
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
-import { type DecodedPacket, decode, encode, type Packet, streamDecode, streamEncode } from 'dns-packet';
+import { decode, encode, type Packet, streamDecode, streamEncode } from 'dns-packet';
 
 const address = process.argv[2] ?? '127.0.0.1';
 
-function answer(query: DecodedPacket): Packet {
+function answer(query: Packet): Packet {
   const question = query.questions?.[0];
   const known = question?.name.toLowerCase().endsWith('lan.test') ?? false;
   return {
