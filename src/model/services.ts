@@ -36,7 +36,14 @@ export interface PoolOptions {
 
 /** Host ports held for one endpoint, by bound sockets. */
 export interface HeldPorts {
+  /**
+   * A request without an address gives `0.0.0.0` and `::` on one port, whatever families the endpoint has; those of a family
+   * it lacks are for {@link PortRelay}.
+   */
   readonly published: readonly PublishedPort[];
+  /** Of a restore: what somebody else has taken meanwhile. */
+  readonly lost?: readonly PublishedPort[];
+  /** Repeatable. Close the relay of these ports first: it listens on the sockets that hold them. */
   release(): void;
 }
 
@@ -47,7 +54,7 @@ export interface HeldPorts {
 export interface PortAllocator {
   /** `families`: which the endpoint can be reached by; v4 and v6 of one mapping share the port. */
   hold(owner: Id, requests: readonly PortRequest[], families: readonly IpFamily[]): HeldPorts;
-  /** After a restart: exactly these. */
+  /** After a restart: exactly these. Does not throw for a port that is taken; it is among `lost`. */
   restore(owner: Id, published: readonly PublishedPort[]): HeldPorts;
 }
 

@@ -1,0 +1,230 @@
+import { FairwayError, familyOf, type Id, type Ip, parseIp } from '../../base/index.ts';
+import {
+  holdPort,
+  isErrno,
+  type NetnsHandle,
+  openFilesLimit,
+  readSysctl,
+  type TransportProtocol,
+} from '../../kernel/index.ts';
+import type { HeldPorts, PortAllocator, PortRequest, Protocol, PublishedPort } from '../../model/index.ts';
+import { type EphemeralPorts, portsFrom, readEphemeralPorts } from './ephemeral.ts';
+import { allAllocated, alreadyAllocated, bindFailed, type HostPort, outOfDescriptors } from './errors.ts';
+import { PortTable } from './port-table.ts';
+
+/** A bound socket with one owner; the kernel's `OwnedFd`. */
+export interface BoundSocket {
+  readonly fd: number;
+  readonly closed: boolean;
+  close(): void;
+  /** Hands the descriptor to a new owner. */
+  release(): number;
+}
+
+export interface HostPortDeps {
+  readonly holdPort: (held: {
+    readonly protocol: TransportProtocol;
+    readonly ip: Ip;
+    readonly port: number;
+    readonly v6only?: boolean;
+  }) => BoundSocket;
+  readonly ephemeralPorts: () => EphemeralPorts;
+  /** The soft limit of open files. */
+  readonly descriptorLimit: () => number;
+}
+
+/** The kernel's sockets, of the namespace `ns` or of the one the thread is in. */
+export function hostPortDeps(ns?: NetnsHandle): HostPortDeps {
+  return {
+    holdPort: (held) => holdPort({ ...held, netns: ns }),
+    ephemeralPorts: () => readEphemeralPorts((key) => readSysctl(key, ns)),
+    descriptorLimit: () => openFilesLimit().soft,
+  };
+}
+
+const ANY_V4 = parseIp('0.0.0.0');
+const ANY_V6 = parseIp('::');
+
+/** A port that is held: one socket, which may stand for the wildcards of both families. */
+interface Holding {
+  readonly protocol: Protocol;
+  readonly ips: readonly Ip[];
+  readonly port: number;
+  readonly containerPort: number;
+  readonly socket: BoundSocket;
+}
+
+/**
+ * {@link PortAllocator} by bound sockets. A mapping without an address is one dual-stack socket for `0.0.0.0` and `::`,
+ * whatever the endpoint's families are: what nft cannot translate is relayed, and the relay listens on that very socket
+ * ({@link takeSocket}).
+ */
+export class HostPortAllocator implements PortAllocator {
+  readonly #deps: HostPortDeps;
+  readonly #table = new PortTable();
+  readonly #held = new Map<string, Holding>();
+  readonly #next = new Map<Protocol, number>();
+  #descriptorLimit: number | undefined;
+
+  constructor(deps: HostPortDeps) {
+    this.#deps = deps;
+  }
+
+  hold(_owner: Id, requests: readonly PortRequest[]): HeldPorts {
+    const holdings: Holding[] = [];
+    try {
+      for (const request of requests) holdings.push(this.#holdOne(request));
+    } catch (error) {
+      this.#release(holdings);
+      throw error;
+    }
+    return this.#heldPorts(holdings);
+  }
+
+  restore(_owner: Id, published: readonly PublishedPort[]): HeldPorts {
+    const holdings: Holding[] = [];
+    const lost: PublishedPort[] = [];
+    for (const ports of joinWildcards(published)) {
+      const [first] = ports;
+      if (first === undefined) continue;
+      const ips = ports.map((port) => port.hostIp);
+      try {
+        holdings.push(this.#bind({ ...first, ips, port: first.hostPort }));
+      } catch (error) {
+        if (!(error instanceof FairwayError)) throw error;
+        lost.push(...ports);
+      }
+    }
+    return { ...this.#heldPorts(holdings), lost };
+  }
+
+  /**
+   * Gives the socket of a held port to whoever will listen on it, as an open descriptor that is theirs to close. They close
+   * it before the port is released. Undefined when it was taken before, or is not held.
+   */
+  takeSocket(port: Pick<PublishedPort, 'protocol' | 'hostIp' | 'hostPort'>): number | undefined {
+    const socket = this.#held.get(holdingKey(port.protocol, port.hostIp, port.hostPort))?.socket;
+    return socket === undefined || socket.closed ? undefined : socket.release();
+  }
+
+  #holdOne(request: PortRequest): Holding {
+    const { protocol, containerPort, hostIp, hostPorts } = request;
+    const ips = hostIp === undefined ? [ANY_V4, ANY_V6] : [hostIp];
+    if (hostPorts !== undefined && hostPorts.first === hostPorts.last) {
+      return this.#bind({ protocol, containerPort, ips, port: hostPorts.first });
+    }
+    const range = hostPorts === undefined ? this.#deps.ephemeralPorts() : { ...hostPorts, reserved: [] };
+    const start = hostPorts === undefined ? (this.#next.get(protocol) ?? range.first) : range.first;
+    let refusal: FairwayError = allAllocated();
+    for (const port of portsFrom(range, start)) {
+      try {
+        const holding = this.#bind({ protocol, containerPort, ips, port });
+        if (hostPorts === undefined) this.#next.set(protocol, port + 1);
+        return holding;
+      } catch (error) {
+        if (!isTaken(error)) throw error;
+        refusal = error;
+      }
+    }
+    throw hostPorts === undefined ? allAllocated() : refusal;
+  }
+
+  #bind(wanted: Omit<Holding, 'socket'>): Holding {
+    const { protocol, ips, port } = wanted;
+    const busy = ips.find((ip) => !this.#table.isFree(protocol, ip, port));
+    if (busy !== undefined) throw alreadyAllocated({ protocol, ip: busy, port });
+    const holding = { ...wanted, ...this.#open(wanted) };
+    for (const ip of holding.ips) {
+      this.#table.add(protocol, ip, port);
+      this.#held.set(holdingKey(protocol, ip, port), holding);
+    }
+    return holding;
+  }
+
+  #open({ protocol, ips, port }: Omit<Holding, 'socket'>): Pick<Holding, 'socket' | 'ips'> {
+    const [first = ANY_V4] = ips;
+    const wanted = { protocol, ip: first, port };
+    const dual = ips.length > 1;
+    try {
+      const ip = dual ? ANY_V6 : first;
+      return { socket: this.#checked(wanted, () => this.#deps.holdPort({ protocol, ip, port, v6only: !dual })), ips };
+    } catch (error) {
+      if (error instanceof FairwayError && error.code === 'too_many_ports') throw error;
+      // A kernel without IPv6.
+      if (dual && isErrno(error, 'EAFNOSUPPORT')) return this.#open({ protocol, ips: [first], port, containerPort: 0 });
+      if (isErrno(error, 'EMFILE', 'ENFILE')) throw outOfDescriptors(wanted, this.#limit(), error);
+      throw bindFailed(wanted, error);
+    }
+  }
+
+  /**
+   * Linux hands out the lowest free number, so the number tells how many there are; the last ones are kept for accepting
+   * API clients, which could otherwise not even ask for a port to be released.
+   */
+  #checked(wanted: HostPort, open: () => BoundSocket): BoundSocket {
+    const socket = open();
+    const limit = this.#limit();
+    if (socket.fd < limit - Math.min(512, limit / 4)) return socket;
+    socket.close();
+    throw outOfDescriptors(wanted, limit);
+  }
+
+  #limit(): number {
+    this.#descriptorLimit ??= this.#deps.descriptorLimit();
+    return this.#descriptorLimit;
+  }
+
+  #heldPorts(holdings: readonly Holding[]): HeldPorts {
+    let released = false;
+    return {
+      published: holdings.flatMap(({ protocol, containerPort, ips, port }) =>
+        ips.map((hostIp) => ({ protocol, containerPort, hostIp, hostPort: port })),
+      ),
+      release: () => {
+        if (!released) this.#release(holdings);
+        released = true;
+      },
+    };
+  }
+
+  #release(holdings: readonly Holding[]): void {
+    for (const { protocol, ips, port, socket } of holdings) {
+      for (const ip of ips) {
+        this.#table.remove(protocol, ip, port);
+        this.#held.delete(holdingKey(protocol, ip, port));
+      }
+      if (!socket.closed) socket.close();
+    }
+  }
+}
+
+function holdingKey(protocol: Protocol, ip: Ip, port: number): string {
+  return `${protocol} ${ip} ${port}`;
+}
+
+/** Another port of the range may do. */
+function isTaken(error: unknown): error is FairwayError {
+  if (!(error instanceof FairwayError)) return false;
+  return error.code === 'port_allocated' || (error.code === 'port_bind_failed' && isErrno(error.cause, 'EADDRINUSE'));
+}
+
+/** Puts the two wildcards of one mapping together, as they were held; leaves out what holds no port of the host. */
+function joinWildcards(published: readonly PublishedPort[]): PublishedPort[][] {
+  const groups: PublishedPort[][] = [];
+  const open = new Map<string, PublishedPort[]>();
+  for (const port of published) {
+    if (port.hostPort === 0) continue;
+    const key = `${port.protocol} ${port.hostPort} ${port.containerPort}`;
+    const other = open.get(key)?.[0];
+    const wildcard = port.hostIp === ANY_V4 || port.hostIp === ANY_V6;
+    if (wildcard && other !== undefined && familyOf(other.hostIp) !== familyOf(port.hostIp)) {
+      open.get(key)?.push(port);
+      open.delete(key);
+      continue;
+    }
+    const group = [port];
+    groups.push(group);
+    if (wildcard) open.set(key, group);
+  }
+  return groups;
+}
