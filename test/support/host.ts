@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { eventually } from './eventually.ts';
-import { startHolder, stopChild, TestLan } from './lan.ts';
+import { killNow, startHolder, stopChild, TestLan } from './lan.ts';
 import { ok, type RunOptions, type RunResult, run } from './run.ts';
 
 /**
@@ -102,20 +102,12 @@ export class TestHost {
   async [Symbol.asyncDispose](): Promise<void> {
     await eventually(() => {
       const left = this.processes();
-      for (const { pid } of left) kill(pid);
+      for (const { pid } of left) killNow(pid);
       if (left.length > 0) throw new Error(`still running in ${this.directory}: ${JSON.stringify(left)}`);
     });
     await stopChild(this.#holder);
     await eventually(() => removeCgroups(this.cgroup));
     await eventually(() => rmSync(this.directory, { recursive: true, force: true }));
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // Already gone.
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
 import { ok, type RunOptions, type RunResult, run } from './run.ts';
@@ -101,11 +102,40 @@ export class TestLan {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await eventually(() => {
+      const left = processesIn(this.pid);
+      for (const pid of left) killNow(pid);
+      if (left.length > 0) throw new Error(`processes of the LAN go on: ${left.join(', ')}`);
+    });
     await stopChild(this.#dns);
     await stopChild(this.#holder);
   }
 
   #enter(): string[] {
     return ['nsenter', `--net=/proc/${this.pid}/ns/net`, '--'];
+  }
+}
+
+/** Everything but the holder that runs in the holder's network namespace. */
+function processesIn(holder: number): number[] {
+  const own = readlinkSync(`/proc/${holder}/ns/net`);
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return Number.isInteger(pid) && pid !== holder && readlinkSync(`/proc/${pid}/ns/net`) === own;
+      } catch {
+        // It ended while we looked.
+        return false;
+      }
+    });
+}
+
+/** SIGKILL; a process that is gone already is as good. */
+export function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { assertUnchanged, type Engine, type Snapshot, snapshot, startEngine, TestLan } from '../support/index.ts';
+
+let engine: Engine;
+let clean: Snapshot;
+
+before(async () => {
+  engine = await startEngine({
+    images: [
+      { name: 'busybox:latest' },
+      { name: 'web:latest', config: { Cmd: ['httpd', '-f', '-h', '/etc'], ExposedPorts: { '80/tcp': {} } } },
+    ],
+  });
+  clean = await snapshot(engine.host);
+});
+after(async () => {
+  await engine?.[Symbol.asyncDispose]();
+});
+
+const fetch = (url: string): string[] => ['busybox', 'wget', '-qO-', '-T', '5', `${url}/group`];
+
+describe('published ports', () => {
+  test('are reached from outside, from the host by both addresses, and from containers by the host address', async () => {
+    const { docker, lan, host } = engine;
+    await docker('run', '-d', '--name', 'web', '-p', '8080:80', 'web');
+    assert.match(await lan.ok(fetch(`http://${host.address}:8080`)), /root/);
+    assert.match(await host.ok(fetch(`http://${host.address}:8080`)), /root/);
+    assert.match(await host.ok(fetch('http://127.0.0.1:8080')), /root/);
+    assert.match(await docker('run', '--rm', 'busybox', ...fetch(`http://${host.address}:8080`).slice(1)), /root/);
+    assert.match(await docker('exec', 'web', ...fetch(`http://${host.address}:8080`).slice(1)), /root/);
+    assert.equal(await docker('port', 'web'), '80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080');
+    assert.match(await docker('ps', '--format', '{{.Ports}}'), /0\.0\.0\.0:8080->80\/tcp/);
+    await docker('rm', '-f', 'web');
+    assert.notEqual((await lan.run(fetch(`http://${host.address}:8080`))).code, 0);
+    await assertUnchanged(host, clean);
+  });
+
+  test('what is not published is not reached from outside, not even by the address of the container', async () => {
+    const { docker, lan, host } = engine;
+    await docker('run', '-d', '--name', 'web', '-p', '8080:80', 'web');
+    const address = await docker('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'web');
+    await lan.ok(['ip', 'route', 'add', '172.17.0.0/16', 'via', host.address]);
+    assert.notEqual((await lan.run(['busybox', 'wget', '-qO-', '-T', '2', `http://${address}/group`])).code, 0);
+    assert.match(await host.ok(fetch(`http://${address}`)), /root/);
+    await lan.ok(['ip', 'route', 'del', '172.17.0.0/16']);
+    await docker('rm', '-f', 'web');
+    await assertUnchanged(host, clean);
+  });
+
+  test('on 127.0.0.1 are for the host alone', async () => {
+    const { docker, lan, host } = engine;
+    await docker('run', '-d', '--name', 'web', '-p', '127.0.0.1:8081:80', 'web');
+    assert.match(await host.ok(fetch('http://127.0.0.1:8081')), /root/);
+    assert.notEqual(
+      (await lan.run(['busybox', 'wget', '-qO-', '-T', '2', `http://${host.address}:8081/group`])).code,
+      0,
+    );
+    await docker('rm', '-f', 'web');
+    await assertUnchanged(host, clean);
+  });
+
+  test('carry UDP', async () => {
+    const { docker, lan, host } = engine;
+    await docker(
+      'run',
+      '-d',
+      '--name',
+      'echo',
+      '-p',
+      '9000:9000/udp',
+      'busybox',
+      'nc',
+      '-u',
+      '-l',
+      '-p',
+      '9000',
+      '-e',
+      'cat',
+    );
+    const answer = await lan.run(['sh', '-c', `(echo hello; sleep 2) | busybox nc -u -w 3 ${host.address} 9000`]);
+    assert.equal(answer.stdout, 'hello\n');
+    await docker('rm', '-f', 'echo');
+    await assertUnchanged(host, clean);
+  });
+
+  test('of -P take an ephemeral port for every exposed one', async () => {
+    const { docker, lan, host } = engine;
+    await docker('run', '-d', '--name', 'web', '-P', 'web');
+    const line = (await docker('port', 'web', '80/tcp')).split('\n')[0] ?? '';
+    const port = line.replace(/.*:/, '');
+    assert.match(port, /^\d{4,5}$/);
+    assert.match(await lan.ok(fetch(`http://${host.address}:${port}`)), /root/);
+    await docker('rm', '-f', 'web');
+    await assertUnchanged(host, clean);
+  });
+
+  test('taken ones are refused in the words of Docker, and nothing is left', async () => {
+    const { docker, host } = engine;
+    await docker('run', '-d', '--name', 'first', '-p', '8080:80', 'web');
+    const second = await docker.run(['run', '-d', '--name', 'second', '-p', '8080:80', 'web']);
+    assert.equal(second.code, 125);
+    assert.match(
+      second.stderr,
+      /failed to set up container networking: driver failed programming external connectivity on endpoint second \([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8080 failed: port is already allocated/,
+    );
+    assert.equal(await docker('inspect', '-f', '{{.State.Status}}', 'second'), 'created');
+    await docker('rm', 'second');
+    await docker('rm', '-f', 'first');
+    await assertUnchanged(host, clean);
+  });
+
+  test('held by another process are refused, and a held port refuses other processes', async () => {
+    const { docker, host } = engine;
+    await host.ok(['sh', '-c', 'busybox httpd -p 8090 -h /etc']);
+    const refused = await docker.run(['run', '--rm', '-p', '8090:80', 'web']);
+    assert.equal(refused.code, 125);
+    assert.match(refused.stderr, /address already in use/);
+    await docker('run', '-d', '--name', 'web', '-p', '8091:80', 'web');
+    const other = await host.run(['busybox', 'nc', '-l', '-p', '8091', '-w', '1']);
+    assert.match(other.stderr, /Address already in use/);
+    await docker('rm', '-f', 'web');
+    for (const { pid, command } of host.processes()) if (command === 'busybox') process.kill(pid);
+    await assertUnchanged(host, clean);
+  });
+
+  test('reach a container with IPv4 only through ::1 and the IPv6 address of the host', async () => {
+    const { docker, lan, host } = engine;
+    await docker('run', '-d', '--name', 'web', '-p', '8080:80', 'web');
+    assert.match(await host.ok(fetch('http://[::1]:8080')), /root/);
+    assert.match(await lan.ok(fetch(`http://[${host.address6}]:8080`)), /root/);
+    await docker('rm', '-f', 'web');
+    await assertUnchanged(host, clean);
+  });
+
+  test('the outside sees the LAN address of the host when a container calls out', async () => {
+    const { docker, lan, host } = engine;
+    const seen = await docker.run([
+      'run',
+      '--rm',
+      'busybox',
+      'sh',
+      '-c',
+      `ping -c 1 -W 2 ${TestLan.address} && ip route get ${TestLan.address}`,
+    ]);
+    assert.equal(seen.code, 0, seen.stderr);
+    const neighbours = await lan.ok(['ip', 'neigh']);
+    assert.match(neighbours, new RegExp(host.address.replaceAll('.', '\\.')));
+    assert.doesNotMatch(neighbours, /172\.17\./);
+  });
+});
