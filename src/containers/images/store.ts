@@ -149,12 +149,16 @@ export class ImageStore {
   }
 
   /** Unpacks what a target points at, under a lease of the caller's; resolves to the image id. Gives no name. */
-  async adopt(target: Descriptor, lease: string): Promise<string> {
-    const body = await this.#catalog.read(target);
+  async adopt(
+    target: Descriptor,
+    lease: string,
+    options: { platform?: Platform; onLayer?: (layer: Descriptor) => void } = {},
+  ): Promise<string> {
+    const body = await this.#catalog.read(target, options.platform);
     if (body.os !== this.#platform.os) {
       throw invalid('wrong_platform', `cannot use an image for operating system "${body.os}" on ${this.#platform.os}`);
     }
-    await this.#unpacker.ensureUnpacked(body, { lease });
+    await this.#unpacker.ensureUnpacked(body, { lease, ...(options.onLayer && { onLayer: options.onLayer }) });
     return body.id;
   }
 
@@ -275,6 +279,11 @@ export class ImageStore {
     const found = images.filter(({ records }) => records.some(({ name }) => wanted.has(name)));
     if (found.length === 0) throw noSuchImage(familiarName(withDefaultTag(reference)));
     return { image: found, names: reference.digest === null ? wanted : new Set() };
+  }
+
+  /** Tells listeners of something that happened to an image outside of this class. */
+  announce(event: ImageEvent): void {
+    this.events.emit(event);
   }
 
   #emit(action: ImageEvent['action'], id: string, name: string, image?: Image): void {

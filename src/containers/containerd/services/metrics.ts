@@ -1,44 +1,44 @@
 import { type Schema, typeName, type WireAny } from '../wire/index.ts';
 
-/** One sample of a task's cgroups. Counts are numbers: an unlimited memory limit loses its last digits. */
+/** One sample of a task's cgroups. */
 export interface TaskMetrics {
   readonly cgroup: 1 | 2;
   /** Nanoseconds since the epoch. */
   readonly readAt: bigint;
-  readonly pids: { readonly current: number; readonly limit: number };
+  readonly pids: { readonly current: bigint; readonly limit: bigint };
   readonly cpu: {
-    readonly totalNanos: number;
-    readonly userNanos: number;
-    readonly systemNanos: number;
+    readonly totalNanos: bigint;
+    readonly userNanos: bigint;
+    readonly systemNanos: bigint;
     /** Empty on cgroup v2, which does not count by processor. */
-    readonly perCpuNanos: readonly number[];
-    readonly periods: number;
-    readonly throttledPeriods: number;
-    readonly throttledNanos: number;
+    readonly perCpuNanos: readonly bigint[];
+    readonly periods: bigint;
+    readonly throttledPeriods: bigint;
+    readonly throttledNanos: bigint;
   };
   readonly memory: {
-    readonly usage: number;
+    readonly usage: bigint;
     /** Zero on cgroup v2. */
-    readonly maxUsage: number;
-    readonly limit: number;
-    readonly failcnt: number;
+    readonly maxUsage: bigint;
+    readonly limit: bigint;
+    readonly failcnt: bigint;
     /** Docker subtracts it from the usage. */
-    readonly inactiveFile: number;
+    readonly inactiveFile: bigint;
     /** The kernel's own names and counts, for `stats`. */
-    readonly stats: Readonly<Record<string, number>>;
+    readonly stats: Readonly<Record<string, bigint>>;
   };
   readonly blkio: {
     readonly bytes: readonly BlkioEntry[];
     readonly operations: readonly BlkioEntry[];
   };
-  readonly oomKills: number;
+  readonly oomKills: bigint;
 }
 
 export interface BlkioEntry {
   readonly op: string;
   readonly major: number;
   readonly minor: number;
-  readonly value: number;
+  readonly value: bigint;
 }
 
 type Counts<Key extends string> = Readonly<Record<Key, string>> | null;
@@ -72,15 +72,15 @@ interface MetricsV2 {
   readonly memoryEvents: Counts<'oomKill'>;
 }
 
-function count(value: unknown): number {
-  return typeof value === 'string' ? Number(value) : 0;
+function count(value: unknown): bigint {
+  return typeof value === 'string' ? BigInt(value) : 0n;
 }
 
 /** `inactiveFile` → `inactive_file`, for the plain counts of a message. */
-function kernelNames(message: Readonly<Record<string, unknown>> | null): Record<string, number> {
-  const stats: Record<string, number> = {};
+function kernelNames(message: Readonly<Record<string, unknown>> | null): Record<string, bigint> {
+  const stats: Record<string, bigint> = {};
   for (const [key, value] of Object.entries(message ?? {})) {
-    if (typeof value === 'string') stats[key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)] = Number(value);
+    if (typeof value === 'string') stats[key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)] = BigInt(value);
   }
   return stats;
 }
@@ -103,7 +103,7 @@ function fromV1(wire: MetricsV1, readAt: bigint): TaskMetrics {
     op,
     major: Number(major),
     minor: Number(minor),
-    value: Number(value),
+    value: BigInt(value),
   });
   return {
     cgroup: 1,
@@ -113,7 +113,7 @@ function fromV1(wire: MetricsV1, readAt: bigint): TaskMetrics {
       totalNanos: count(cpu?.usage?.total),
       userNanos: count(cpu?.usage?.user),
       systemNanos: count(cpu?.usage?.kernel),
-      perCpuNanos: (cpu?.usage?.perCpu ?? []).map(Number),
+      perCpuNanos: (cpu?.usage?.perCpu ?? []).map(BigInt),
       periods: count(cpu?.throttling?.periods),
       throttledPeriods: count(cpu?.throttling?.throttledPeriods),
       throttledNanos: count(cpu?.throttling?.throttledTime),
@@ -141,8 +141,8 @@ function fromV2(wire: MetricsV2, readAt: bigint): TaskMetrics {
     devices.flatMap((device) => {
       const place = { major: Number(device.major), minor: Number(device.minor) };
       return [
-        { op: 'read', ...place, value: Number(device[read]) },
-        { op: 'write', ...place, value: Number(device[write]) },
+        { op: 'read', ...place, value: BigInt(device[read]) },
+        { op: 'write', ...place, value: BigInt(device[write]) },
       ];
     });
   return {
@@ -150,19 +150,19 @@ function fromV2(wire: MetricsV2, readAt: bigint): TaskMetrics {
     readAt,
     pids: { current: count(wire.pids?.current), limit: count(wire.pids?.limit) },
     cpu: {
-      totalNanos: count(cpu?.usageUsec) * 1000,
-      userNanos: count(cpu?.userUsec) * 1000,
-      systemNanos: count(cpu?.systemUsec) * 1000,
+      totalNanos: count(cpu?.usageUsec) * 1000n,
+      userNanos: count(cpu?.userUsec) * 1000n,
+      systemNanos: count(cpu?.systemUsec) * 1000n,
       perCpuNanos: [],
       periods: count(cpu?.nrPeriods),
       throttledPeriods: count(cpu?.nrThrottled),
-      throttledNanos: count(cpu?.throttledUsec) * 1000,
+      throttledNanos: count(cpu?.throttledUsec) * 1000n,
     },
     memory: {
       usage: count(memory?.usage),
-      maxUsage: 0,
+      maxUsage: 0n,
       limit: count(memory?.usageLimit),
-      failcnt: 0,
+      failcnt: 0n,
       inactiveFile: count(memory?.inactiveFile),
       stats: kernelNames(memory),
     },

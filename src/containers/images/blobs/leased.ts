@@ -21,17 +21,21 @@ export class LeasedBlobs {
     return new LeasedBlobs(engine, id);
   }
 
-  async release(): Promise<void> {
-    await this.#engine.leases.delete(this.lease);
+  /** `collect` waits until what no name holds is gone: for work that failed. */
+  async release(options: { readonly collect?: boolean } = {}): Promise<void> {
+    await this.#engine.leases.delete(this.lease, { sync: options.collect ?? false });
   }
 
   /** Runs the work under a lease of its own. */
   static async during<T>(engine: ImageEngine, now: number, work: (blobs: LeasedBlobs) => Promise<T>): Promise<T> {
     const blobs = await LeasedBlobs.open(engine, now);
+    let failed = true;
     try {
-      return await work(blobs);
+      const result = await work(blobs);
+      failed = false;
+      return result;
     } finally {
-      await blobs.release();
+      await blobs.release({ collect: failed });
     }
   }
 

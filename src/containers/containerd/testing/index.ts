@@ -1,0 +1,2 @@
+// For tests only: a private containerd in a temporary folder.
+export * from './private.ts';
