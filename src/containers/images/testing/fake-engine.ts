@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto';
 import { conflict, notFound } from '../../../base/index.ts';
-import type { ContentInfo, Descriptor, ImageRecord, Mount, NewImage, SnapshotInfo } from '../../containerd/index.ts';
+import type {
+  ContentInfo,
+  Descriptor,
+  ImageRecord,
+  IngestOptions,
+  Mount,
+  NewImage,
+  SnapshotInfo,
+} from '../../containerd/index.ts';
 import { decompressed } from '../archive/index.ts';
-import type { ImageEngine } from '../blobs/index.ts';
+import type { ImageEngine, UploadWriter } from '../blobs/index.ts';
 import { digestOf } from '../format/index.ts';
 
 interface Blob {
@@ -16,6 +24,8 @@ export class FakeEngine implements ImageEngine {
   readonly names = new Map<string, ImageRecord>();
   readonly trees = new Map<string, SnapshotInfo>();
   readonly openLeases = new Set<string>();
+  /** Unfinished uploads by ref. */
+  readonly uploads = new Map<string, Buffer>();
   /** Every layer that was unpacked, in order. */
   readonly applied: string[] = [];
   #time = 0n;
@@ -35,10 +45,14 @@ export class FakeEngine implements ImageEngine {
       if (!this.blobs.has(digest)) this.blobs.set(digest, { bytes, labels: { ...options.labels } });
       return { digest, size: bytes.length };
     },
-    openWriter: async () => {
-      throw new Error('the fake has no resumable uploads');
+    openWriter: async (options) => this.#writer(options),
+    status: async (ref) => {
+      const bytes = this.uploads.get(ref);
+      return bytes ? { offset: bytes.length, total: 0 } : null;
     },
-    status: async () => null,
+    abort: async (ref) => {
+      this.uploads.delete(ref);
+    },
     setLabels: async (digest, labels) => {
       const blob = this.#blob(digest);
       blob.labels = { ...blob.labels, ...labels };
@@ -113,6 +127,29 @@ export class FakeEngine implements ImageEngine {
       return { mediaType: options.mediaType, digest, size: bytes.length };
     },
   };
+
+  #writer({ ref, expected, labels }: IngestOptions): UploadWriter {
+    const held = (): Buffer => this.uploads.get(ref) ?? Buffer.alloc(0);
+    return {
+      get offset() {
+        return held().length;
+      },
+      write: async (data) => {
+        this.uploads.set(ref, Buffer.concat([held(), data]));
+      },
+      commit: async () => {
+        const bytes = held();
+        const digest = digestOf(bytes);
+        if (expected !== undefined && expected !== digest) {
+          throw conflict('containerd_precondition', `unexpected commit digest ${digest}, expected ${expected}`);
+        }
+        this.uploads.delete(ref);
+        this.blobs.set(digest, { bytes, labels: { ...labels } });
+        return { digest, size: bytes.length };
+      },
+      close: () => {},
+    };
+  }
 
   async *#read(digest: string): AsyncGenerator<Buffer, void, undefined> {
     yield this.#blob(digest).bytes;

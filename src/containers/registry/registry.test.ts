@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type { Clock } from '../../base/index.ts';
+import {
+  digestOf,
+  ImageStore,
+  type Manifest,
+  MEDIA_TYPE,
+  type ProgressMessage,
+  parseReference,
+} from '../images/index.ts';
+import { configOf, dockerArchive, FakeEngine, streamOf, tarOf } from '../images/testing/index.ts';
+import { Registry } from './registry.ts';
+
+const PLATFORM = { os: 'linux', architecture: 'amd64' };
+
+/** Time that stands still and never lets anybody wait. */
+const impatient: Clock = {
+  now: () => 0,
+  nowNanos: () => 0n,
+  after: (_, callback) => {
+    queueMicrotask(callback);
+    return () => {};
+  },
+};
+
+/** A registry in memory. `intercept` sees every request first and may answer it. */
+class FakeRegistry {
+  readonly blobs = new Map<string, Buffer>();
+  readonly manifests = new Map<string, { mediaType: string; bytes: Buffer }>();
+  readonly requests: string[] = [];
+  intercept: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
+
+  put(bytes: Buffer): { digest: string; size: number } {
+    const digest = digestOf(bytes);
+    this.blobs.set(digest, bytes);
+    return { digest, size: bytes.length };
+  }
+
+  putManifest(names: readonly string[], value: object, mediaType: string): { digest: string; size: number } {
+    const bytes = Buffer.from(JSON.stringify(value));
+    const digest = digestOf(bytes);
+    for (const name of [...names, digest]) this.manifests.set(name, { mediaType, bytes });
+    return { digest, size: bytes.length };
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url = '' } = request;
+    this.requests.push(`${method} ${url}`);
+    if (this.intercept(request, response)) return;
+    const path = new URL(url, 'http://x').pathname;
+    const [, kind = '', name = ''] = /^\/v2\/[a-z/]+\/(manifests|blobs)\/(.*)$/.exec(path) ?? [];
+    if (path === '/v2/') response.end('{}');
+    else if (name === 'uploads/') response.writeHead(202, { location: '/v2/upload?state=1' }).end();
+    else if (method === 'PUT') this.#store(request, response, kind, name);
+    else if (kind === 'manifests') this.#sendManifest(response, name);
+    else this.#sendBlob(request, response, name);
+  }
+
+  #store(request: IncomingMessage, response: ServerResponse, kind: string, name: string): void {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const bytes = Buffer.concat(chunks);
+      if (kind === 'manifests') this.manifests.set(name, { mediaType: request.headers['content-type'] ?? '', bytes });
+      else this.blobs.set(new URL(request.url ?? '', 'http://x').searchParams.get('digest') ?? '', bytes);
+      response.writeHead(201).end();
+    });
+  }
+
+  #sendManifest(response: ServerResponse, name: string): void {
+    const found = this.manifests.get(name);
+    if (found) response.writeHead(200, { 'content-type': found.mediaType }).end(found.bytes);
+    else refuse(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown');
+  }
+
+  #sendBlob(request: IncomingMessage, response: ServerResponse, digest: string): void {
+    const bytes = this.blobs.get(digest);
+    const offset = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    if (!bytes) refuse(response, 404, 'BLOB_UNKNOWN', 'blob unknown to registry');
+    else response.writeHead(offset > 0 ? 206 : 200).end(request.method === 'HEAD' ? undefined : bytes.subarray(offset));
+  }
+}
+
+function refuse(response: ServerResponse, status: number, code: string, message: string): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ errors: [{ code, message }] }));
+}
+
+describe('a registry', () => {
+  let remote: FakeRegistry;
+  let server: Server;
+  let host = '';
+
+  before(async () => {
+    server = createServer((request, response) => remote.handle(request, response));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+
+  beforeEach(() => {
+    remote = new FakeRegistry();
+  });
+
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  function local() {
+    const engine = new FakeEngine();
+    const store = new ImageStore({ engine }, { platform: PLATFORM });
+    const registry = new Registry({ engine, store, clock: impatient });
+    const messages: ProgressMessage[] = [];
+    const pull = (name: string, options: Parameters<Registry['pull']>[1] = {}): Promise<string> =>
+      registry.pull(parseReference(`${host}/${name}`), {
+        platform: PLATFORM,
+        progress: (message) => messages.push(message),
+        ...options,
+      });
+    return { engine, store, registry, messages, pull };
+  }
+
+  /** Publishes an image of these layers; the answer is its manifest. */
+  async function publish(names: readonly string[], ...texts: string[]) {
+    const layers = await Promise.all(texts.map((data) => tarOf([{ name: 'file', data }])));
+    const manifest: Manifest = {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPE.ociManifest,
+      config: { mediaType: MEDIA_TYPE.ociConfig, ...remote.put(configOf({ layers })) },
+      layers: layers.map((layer) => ({ mediaType: MEDIA_TYPE.ociLayer, ...remote.put(layer) })),
+    };
+    return { manifest, ...remote.putManifest(names, manifest, MEDIA_TYPE.ociManifest) };
+  }
+
+  it('gives an image with all its layers, in the lines that docker pull prints', async () => {
+    const { manifest, digest } = await publish(['1'], 'a', 'b');
+    const { store, messages, pull, engine } = local();
+    const id = await pull('app:1');
+    assert.equal(id, manifest.config.digest);
+    const image = await store.get(`${host}/app:1`);
+    assert.deepEqual(image.repoTags, [`${host}/app:1`]);
+    assert.deepEqual(image.repoDigests, [`${host}/app@${digest}`]);
+    const lines = messages.map(({ status, id: of }) => `${status} ${of ?? ''}`);
+    const layer = manifest.layers[0]?.digest.slice(7, 19);
+    assert.equal(lines[0], 'Pulling from app 1');
+    for (const status of ['Pulling fs layer', 'Downloading', 'Download complete', 'Pull complete']) {
+      assert.ok(lines.includes(`${status} ${layer}`), status);
+    }
+    assert.deepEqual(lines.slice(-2), [`Digest: ${digest} `, `Status: Downloaded newer image for ${host}/app:1 `]);
+    assert.equal(engine.openLeases.size, 0);
+
+    messages.length = 0;
+    remote.requests.length = 0;
+    await pull('app:1');
+    assert.equal(messages.at(-1)?.status, `Status: Image is up to date for ${host}/app:1`);
+    assert.deepEqual(
+      remote.requests.filter((request) => request.includes('/blobs/')),
+      [],
+    );
+  });
+
+  it('gives the image of the wanted platform out of an index', async () => {
+    const amd = await publish([], 'amd');
+    const arm = await publish([], 'arm');
+    const entry = (one: typeof amd, architecture: string) => ({
+      mediaType: MEDIA_TYPE.ociManifest,
+      digest: one.digest,
+      size: one.size,
+      platform: { os: 'linux', architecture },
+    });
+    const index = { schemaVersion: 2, manifests: [entry(amd, 'amd64'), entry(arm, 'arm64')] };
+    const { digest } = remote.putManifest(['1'], index, MEDIA_TYPE.ociIndex);
+    const { pull, store, registry } = local();
+    assert.equal(await pull(`app@${digest}`), amd.manifest.config.digest);
+    assert.deepEqual((await store.get(`${host}/app@${digest}`)).repoTags, []);
+    const there = await registry.resolve(parseReference(`${host}/app:1`), { platform: PLATFORM });
+    assert.deepEqual(
+      there.platforms.map(({ architecture }) => architecture),
+      ['amd64', 'arm64'],
+    );
+    await assert.rejects(pull('app:1', { platform: { os: 'linux', architecture: 's390x' } }), {
+      kind: 'notFound',
+      message: 'no matching manifest for linux/s390x in the manifest list entries',
+    });
+  });
+
+  it('is asked for the rest of a layer when the connection broke', async () => {
+    const { manifest } = await publish(['1'], 'x'.repeat(200_000));
+    const layer = manifest.layers[0]?.digest ?? '';
+    let broken = 0;
+    remote.intercept = (request, response) => {
+      if (!request.url?.endsWith(layer) || broken > 0) return false;
+      broken += 1;
+      response.writeHead(200, { 'content-length': remote.blobs.get(layer)?.length ?? 0 });
+      response.write(remote.blobs.get(layer)?.subarray(0, 100_000), () => response.destroy());
+      return true;
+    };
+    const ranges: (string | undefined)[] = [];
+    const before = remote.handle.bind(remote);
+    remote.handle = (request, response) => {
+      if (request.url?.endsWith(layer)) ranges.push(request.headers.range);
+      before(request, response);
+    };
+    const { pull, messages } = local();
+    assert.equal(await pull('app:1'), manifest.config.digest);
+    assert.equal(broken, 1);
+    assert.equal(ranges.length, 2);
+    assert.ok(messages.some(({ status }) => status?.startsWith('Retrying in 1 second')));
+  });
+
+  it('that sends wrong bytes leaves nothing behind', async () => {
+    const { manifest } = await publish(['1'], 'a');
+    const layer = manifest.layers[0]?.digest ?? '';
+    remote.blobs.set(layer, Buffer.alloc(remote.blobs.get(layer)?.length ?? 0, 'z'));
+    const { pull, engine } = local();
+    await assert.rejects(pull('app:1'), { kind: 'conflict', message: /unexpected commit digest/ });
+    assert.equal(engine.uploads.size, 0);
+    remote.blobs.set(layer, Buffer.alloc(1 << 20));
+    await assert.rejects(pull('app:1'), { kind: 'invalid', message: /the registry sent more than/ });
+    assert.equal(engine.uploads.size, 0);
+    assert.equal(engine.names.size, 0);
+  });
+
+  it('says that an image is missing or forbidden in the words of Docker', async () => {
+    const { pull } = local();
+    await assert.rejects(pull('nope:7'), {
+      kind: 'notFound',
+      message: `manifest for ${host}/nope:7 not found: manifest unknown: manifest unknown`,
+    });
+    remote.intercept = (_, response) => {
+      refuse(response, 403, 'DENIED', 'requested access to the resource is denied');
+      return true;
+    };
+    await assert.rejects(pull('nope:7'), {
+      kind: 'notFound',
+      message: `pull access denied for ${host}/nope, repository does not exist or may require 'docker login': denied: requested access to the resource is denied`,
+    });
+  });
+
+  it('that nobody runs is named with its address', async () => {
+    const { registry } = local();
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    await assert.rejects(registry.pull(parseReference(`127.0.0.1:${port}/app`)), {
+      kind: 'unavailable',
+      message: `Get "https://127.0.0.1:${port}/v2/app/manifests/latest": connect ECONNREFUSED 127.0.0.1:${port}`,
+    });
+  });
+
+  it('that wants a token gets one, with the credentials for it', async () => {
+    const { manifest } = await publish(['1'], 'a');
+    const asked: string[] = [];
+    remote.intercept = (request, response) => {
+      if (request.url?.startsWith('/token')) {
+        asked.push(`${request.url} ${request.headers.authorization ?? ''}`);
+        const wanted = `Basic ${Buffer.from('me:secret').toString('base64')}`;
+        if (request.headers.authorization !== wanted)
+          refuse(response, 401, 'UNAUTHORIZED', 'incorrect username or password');
+        else response.end(JSON.stringify({ token: 't0ken' }));
+        return true;
+      }
+      if (request.headers.authorization === 'Bearer t0ken') return false;
+      const challenge = `Bearer realm="http://${host}/token",service="reg",scope="repository:app:pull"`;
+      response.setHeader('www-authenticate', challenge);
+      refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
+      return true;
+    };
+    const { pull, registry } = local();
+    const credentials = { username: 'me', password: 'secret' };
+    assert.equal(await pull('app:1', { credentials }), manifest.config.digest);
+    assert.match(asked[0] ?? '', /^\/token\?service=reg&scope=repository%3Aapp%3Apull Basic /);
+    await registry.login({ ...credentials, serverAddress: `http://${host}/v2/` });
+    await assert.rejects(registry.login({ username: 'me', password: 'x', serverAddress: host }), {
+      kind: 'unauthorized',
+      message: 'unauthorized: unauthorized: incorrect username or password',
+    });
+    await assert.rejects(pull('app:1'), { kind: 'notFound', message: /^pull access denied/ });
+  });
+
+  it('takes an image, and only what it does not have', async () => {
+    const { engine, store, registry, messages } = local();
+    const layers = await Promise.all(['a', 'b'].map((data) => tarOf([{ name: 'file', data }])));
+    await store.load(streamOf(await dockerArchive([{ tags: [`${host}/app:1`, `${host}/app:2`], layers }])));
+    remote.put(layers[0] ?? Buffer.alloc(0));
+    const progress = (message: ProgressMessage): number => messages.push(message);
+    await registry.push(parseReference(`${host}/app:1`), { progress });
+    const image = await store.get(`${host}/app:1`);
+    assert.deepEqual(remote.manifests.get('1')?.bytes, engine.blobs.get(image.manifestDescriptor.digest)?.bytes);
+    assert.ok(remote.blobs.has(image.id));
+    const ids = image.diffIds.map((id) => id.slice(7, 19));
+    const lines = messages.map(({ status, id }) => `${status} ${id ?? ''}`);
+    assert.equal(lines[0], `The push refers to repository [${host}/app] `);
+    assert.ok(lines.includes(`Layer already exists ${ids[0]}`));
+    assert.ok(lines.includes(`Pushed ${ids[1]}`));
+    assert.deepEqual(messages.at(-1)?.aux?.Tag, '1');
+    assert.deepEqual(image.repoDigests, [`${host}/app@${image.manifestDescriptor.digest}`]);
+
+    await registry.push(parseReference(`${host}/app`));
+    assert.ok(remote.manifests.has('2'));
+    await assert.rejects(registry.push(parseReference(`${host}/app:3`)), {
+      message: `tag does not exist: ${host}/app:3`,
+    });
+    await assert.rejects(registry.push(parseReference(`${host}/none`)), {
+      message: `An image does not exist locally with the tag: ${host}/none`,
+    });
+  });
+
+  it('stops when the pull is given up', async () => {
+    const { manifest } = await publish(['1'], 'a');
+    const stop = new AbortController();
+    remote.intercept = (request) => {
+      if (!request.url?.endsWith(manifest.layers[0]?.digest ?? '')) return false;
+      stop.abort(new Error('enough'));
+      return true;
+    };
+    const { pull, engine } = local();
+    await assert.rejects(pull('app:1', { signal: stop.signal }), { message: 'enough' });
+    assert.equal(engine.names.size, 0);
+    assert.equal(engine.openLeases.size, 0);
+  });
+});
