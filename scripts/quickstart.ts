@@ -106,7 +106,7 @@ async function main(): Promise<void> {
 To stop:
   fairway rm -f ${SERVER}; fairway network rm ${NETWORK}
   kill $(cat /run/fairway/fairwayd.pid)                # the daemon; containers go on without it
-  kill $(cat /run/fairway/containerd/containerd.pid)   # its containerd, when no container runs any more`);
+  kill $(cut -d' ' -f1 /run/fairway/containerd/containerd.pid)   # its containerd, when no container runs any more`);
 }
 
 try {
