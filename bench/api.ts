@@ -1,0 +1,58 @@
+import { Agent, request } from 'node:http';
+
+/** The Engine API over one kept-alive connection, without a client library in the way. */
+export class Api {
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  readonly #socketPath: string;
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  call(method: string, path: string, body?: unknown): Promise<unknown> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      const call = request(
+        {
+          agent: this.#agent,
+          socketPath: this.#socketPath,
+          method,
+          path: `/v1.47${path}`,
+          headers:
+            text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => {
+            const answer = Buffer.concat(chunks).toString();
+            if ((response.statusCode ?? 500) >= 400)
+              reject(new Error(`${method} ${path}: ${response.statusCode} ${answer}`));
+            else resolve(answer === '' ? undefined : JSON.parse(answer));
+          });
+        },
+      );
+      call.on('error', reject);
+      call.end(text);
+    });
+  }
+
+  async create(name: string, network: string, cmd: readonly string[] = ['sleep', '600']): Promise<string> {
+    const body = { Image: 'busybox', Cmd: cmd, HostConfig: { NetworkMode: network } };
+    return ((await this.call('POST', `/containers/create?name=${name}`, body)) as { Id: string }).Id;
+  }
+
+  async run(name: string, network: string, cmd?: readonly string[]): Promise<number> {
+    const id = await this.create(name, network, cmd);
+    await this.call('POST', `/containers/${id}/start`);
+    return ((await this.call('GET', `/containers/${id}/json`)) as { State: { Pid: number } }).State.Pid;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.call('DELETE', `/containers/${name}?force=1`);
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}

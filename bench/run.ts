@@ -1,0 +1,48 @@
+import { writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { startEngine } from '../test/support/index.ts';
+import { Api } from './api.ts';
+import { controlPlane } from './control-plane.ts';
+import { dataPath } from './data-path.ts';
+import { dns } from './dns.ts';
+import { memory } from './memory.ts';
+import type { Row } from './stats.ts';
+
+const SUITES: Readonly<Record<string, (api: Api, pid: number) => Promise<Row[]>>> = {
+  memory,
+  'control-plane': controlPlane,
+  'data-path': dataPath,
+  dns,
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => SUITES[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`no suite ${unknown.join(', ')}; there are ${Object.keys(SUITES).join(', ')}`);
+  process.exit(1);
+}
+
+const rows: Row[] = [];
+for (const [name, suite] of Object.entries(SUITES)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  console.error(`${name} …`);
+  await using engine = await startEngine();
+  const api = new Api(engine.daemon.socket);
+  const measured = await suite(api, engine.daemon.pid);
+  api.close();
+  for (const row of measured)
+    console.error(`  ${row.what}: ${row.value}${row.baseline === undefined ? '' : ` | ${row.baseline}`}`);
+  rows.push(...measured);
+}
+
+const table = [
+  '| What | Measured | Beside it | Target |',
+  '|---|---|---|---|',
+  ...rows.map((row) => `| ${row.what} | ${row.value} | ${row.baseline ?? ''} | ${row.target ?? ''} |`),
+].join('\n');
+console.log(table);
+if (asked.length === 0) {
+  const head = `# Results\n\n\`npm run bench\`, ${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores, Linux ${release()}, Node ${process.version}\n\n`;
+  writeFileSync(fileURLToPath(new URL('results/latest.md', import.meta.url)), `${head}${table}\n`);
+}
