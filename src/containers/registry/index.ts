@@ -2,6 +2,4 @@
 // image store's blobs and leaves naming and unpacking to it. Talks to a registry only when asked to.
 export { parseChallenge, type RegistryCredentials } from './credentials.ts';
 export { endpointsOf, type RegistryOptions } from './endpoints.ts';
-export type { PullOptions, Resolved } from './pull.ts';
-export type { PushOptions } from './push.ts';
-export { Registry, type RegistryDeps } from './registry.ts';
+export { Registry, type RegistryCall, type RegistryDeps, type RemoteDescription } from './registry.ts';

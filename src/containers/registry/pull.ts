@@ -72,11 +72,11 @@ function shortDigest(digest: string): string {
 /** Brings images from registries into containerd. */
 export class Puller {
   readonly #deps: PullDeps;
-  readonly #options: RegistryOptions;
+  readonly #options: () => RegistryOptions;
   readonly #clock: Clock;
   readonly #serial = new Serial();
 
-  constructor(deps: PullDeps, options: RegistryOptions = {}) {
+  constructor(deps: PullDeps, options: () => RegistryOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#clock = deps.clock ?? systemClock;
@@ -86,7 +86,7 @@ export class Puller {
   async resolve(reference: Reference, options: PullOptions = {}): Promise<Resolved> {
     const wanted = withDefaultTag(reference);
     let last: unknown;
-    for (const endpoint of endpointsOf(wanted.domain, this.#options)) {
+    for (const endpoint of endpointsOf(wanted.domain, this.#options())) {
       const repository = new Repository({ http: this.#deps.http, credentials: options.credentials }, endpoint, wanted);
       try {
         return await this.#resolveAt(repository, wanted, options);

@@ -33,10 +33,10 @@ const PROGRESS_MS = 100;
 /** Brings images from containerd to registries. */
 export class Pusher {
   readonly #deps: PushDeps;
-  readonly #options: RegistryOptions;
+  readonly #options: () => RegistryOptions;
   readonly #clock: Clock;
 
-  constructor(deps: PushDeps, options: RegistryOptions = {}) {
+  constructor(deps: PushDeps, options: () => RegistryOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#clock = deps.clock ?? systemClock;
@@ -77,7 +77,7 @@ export class Pusher {
 
   async #connect(reference: Reference, options: PushOptions): Promise<Repository> {
     let last: unknown;
-    for (const endpoint of endpointsOf(reference.domain, this.#options, true)) {
+    for (const endpoint of endpointsOf(reference.domain, this.#options(), true)) {
       const deps = { http: this.#deps.http, credentials: options.credentials };
       const repository = new Repository(deps, endpoint, reference, { push: true });
       try {

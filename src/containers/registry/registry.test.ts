@@ -3,14 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Clock } from '../../base/index.ts';
-import {
-  digestOf,
-  ImageStore,
-  type Manifest,
-  MEDIA_TYPE,
-  type ProgressMessage,
-  parseReference,
-} from '../images/index.ts';
+import { digestOf, ImageStore, type Manifest, MEDIA_TYPE, type ProgressMessage } from '../images/index.ts';
 import { configOf, dockerArchive, FakeEngine, streamOf, tarOf } from '../images/testing/index.ts';
 import { Registry } from './registry.ts';
 
@@ -114,12 +107,11 @@ describe('a registry', () => {
     const store = new ImageStore({ engine }, { platform: PLATFORM });
     const registry = new Registry({ engine, store, clock: impatient });
     const messages: ProgressMessage[] = [];
-    const pull = (name: string, options: Parameters<Registry['pull']>[1] = {}): Promise<string> =>
-      registry.pull(parseReference(`${host}/${name}`), {
-        platform: PLATFORM,
-        progress: (message) => messages.push(message),
-        ...options,
-      });
+    const pull = async (name: string, options: Parameters<Registry['pull']>[1] = {}): Promise<string> => {
+      const progress = (message: ProgressMessage): number => messages.push(message);
+      await registry.pull(`${host}/${name}`, { platform: 'linux/amd64', progress, ...options });
+      return (await store.get(`${host}/${name}`)).id;
+    };
     return { engine, store, registry, messages, pull };
   }
 
@@ -176,12 +168,13 @@ describe('a registry', () => {
     const { pull, store, registry } = local();
     assert.equal(await pull(`app@${digest}`), amd.manifest.config.digest);
     assert.deepEqual((await store.get(`${host}/app@${digest}`)).repoTags, []);
-    const there = await registry.resolve(parseReference(`${host}/app:1`), { platform: PLATFORM });
+    const there = await registry.describe(`${host}/app:1`);
+    assert.equal(there.descriptor.digest, digest);
     assert.deepEqual(
       there.platforms.map(({ architecture }) => architecture),
       ['amd64', 'arm64'],
     );
-    await assert.rejects(pull('app:1', { platform: { os: 'linux', architecture: 's390x' } }), {
+    await assert.rejects(pull('app:1', { platform: 'linux/s390x' }), {
       kind: 'notFound',
       message: 'no matching manifest for linux/s390x in the manifest list entries',
     });
@@ -246,7 +239,7 @@ describe('a registry', () => {
     await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
     const { port } = closed.address() as AddressInfo;
     await new Promise((resolve) => closed.close(resolve));
-    await assert.rejects(registry.pull(parseReference(`127.0.0.1:${port}/app`)), {
+    await assert.rejects(registry.pull(`127.0.0.1:${port}/app`), {
       kind: 'unavailable',
       message: `Get "https://127.0.0.1:${port}/v2/app/manifests/latest": connect ECONNREFUSED 127.0.0.1:${port}`,
     });
@@ -271,10 +264,10 @@ describe('a registry', () => {
       return true;
     };
     const { pull, registry } = local();
-    const credentials = { username: 'me', password: 'secret' };
-    assert.equal(await pull('app:1', { credentials }), manifest.config.digest);
+    const auth = { username: 'me', password: 'secret' };
+    assert.equal(await pull('app:1', { auth }), manifest.config.digest);
     assert.match(asked[0] ?? '', /^\/token\?service=reg&scope=repository%3Aapp%3Apull Basic /);
-    await registry.login({ ...credentials, serverAddress: `http://${host}/v2/` });
+    await registry.login({ ...auth, serverAddress: `http://${host}/v2/` });
     await assert.rejects(registry.login({ username: 'me', password: 'x', serverAddress: host }), {
       kind: 'unauthorized',
       message: 'unauthorized: unauthorized: incorrect username or password',
@@ -288,7 +281,7 @@ describe('a registry', () => {
     await store.load(streamOf(await dockerArchive([{ tags: [`${host}/app:1`, `${host}/app:2`], layers }])));
     remote.put(layers[0] ?? Buffer.alloc(0));
     const progress = (message: ProgressMessage): number => messages.push(message);
-    await registry.push(parseReference(`${host}/app:1`), { progress });
+    await registry.push(`${host}/app:1`, { progress });
     const image = await store.get(`${host}/app:1`);
     assert.deepEqual(remote.manifests.get('1')?.bytes, engine.blobs.get(image.manifestDescriptor.digest)?.bytes);
     assert.ok(remote.blobs.has(image.id));
@@ -300,12 +293,12 @@ describe('a registry', () => {
     assert.deepEqual(messages.at(-1)?.aux?.Tag, '1');
     assert.deepEqual(image.repoDigests, [`${host}/app@${image.manifestDescriptor.digest}`]);
 
-    await registry.push(parseReference(`${host}/app`));
+    await registry.push(`${host}/app`);
     assert.ok(remote.manifests.has('2'));
-    await assert.rejects(registry.push(parseReference(`${host}/app:3`)), {
+    await assert.rejects(registry.push(`${host}/app:3`), {
       message: `tag does not exist: ${host}/app:3`,
     });
-    await assert.rejects(registry.push(parseReference(`${host}/none`)), {
+    await assert.rejects(registry.push(`${host}/none`), {
       message: `An image does not exist locally with the tag: ${host}/none`,
     });
   });

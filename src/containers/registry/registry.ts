@@ -1,10 +1,18 @@
 import type { Clock } from '../../base/index.ts';
-import { HUB, type ImageEngine, type ImageStore, parseReference, type Reference } from '../images/index.ts';
+import {
+  HUB,
+  type ImageEngine,
+  type ImageStore,
+  type Platform,
+  type Progress,
+  parsePlatform,
+  parseReference,
+} from '../images/index.ts';
 import type { RegistryCredentials } from './credentials.ts';
 import { endpointsOf, type RegistryOptions } from './endpoints.ts';
 import { HttpClient } from './http.ts';
-import { Puller, type PullOptions, type Resolved } from './pull.ts';
-import { Pusher, type PushOptions } from './push.ts';
+import { Puller, type PullOptions } from './pull.ts';
+import { Pusher } from './push.ts';
 import { isUnreachable, Repository } from './repository.ts';
 
 export interface RegistryDeps {
@@ -13,42 +21,64 @@ export interface RegistryDeps {
   readonly clock?: Clock;
 }
 
+export interface RegistryCall {
+  readonly auth?: RegistryCredentials;
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+}
+
+export interface RemoteDescription {
+  readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  readonly platforms: readonly { readonly os: string; readonly architecture: string; readonly variant?: string }[];
+}
+
 /** Registries, as the daemon uses them. Nothing is sent anywhere until one of these methods is called. */
 export class Registry implements Disposable {
   readonly #http = new HttpClient();
   readonly #puller: Puller;
   readonly #pusher: Pusher;
-  readonly #options: RegistryOptions;
+  #options: RegistryOptions;
 
   constructor(deps: RegistryDeps, options: RegistryOptions = {}) {
     this.#options = options;
-    this.#puller = new Puller({ ...deps, http: this.#http }, options);
-    this.#pusher = new Pusher({ ...deps, http: this.#http }, options);
+    const current = (): RegistryOptions => this.#options;
+    this.#puller = new Puller({ ...deps, http: this.#http }, current);
+    this.#pusher = new Pusher({ ...deps, http: this.#http }, current);
   }
 
-  /** Resolves to the image id. */
-  pull(reference: Reference, options: PullOptions = {}): Promise<string> {
-    return this.#puller.pull(reference, options);
+  /** Calls from now on use these; for a daemon that reloads its configuration. */
+  configure(options: RegistryOptions): void {
+    this.#options = options;
   }
 
-  push(reference: Reference, options: PushOptions = {}): Promise<void> {
-    return this.#pusher.push(reference, options);
+  /** By tag (`latest` when there is none) or digest; `platform` as `linux/arm64/v8`. */
+  async pull(reference: string, options: RegistryCall & { readonly platform?: string } = {}): Promise<void> {
+    const { auth, platform, ...rest } = options;
+    const wanted: PullOptions = { ...rest, credentials: auth, ...(platform && { platform: parsePlatform(platform) }) };
+    await this.#puller.pull(parseReference(reference), wanted);
   }
 
-  /** What a name points at over there. */
-  resolve(reference: Reference, options: PullOptions = {}): Promise<Resolved> {
-    return this.#puller.resolve(reference, options);
+  /** One tag, or without a tag all of the repository's. */
+  async push(reference: string, options: RegistryCall = {}): Promise<void> {
+    const { auth, ...rest } = options;
+    await this.#pusher.push(parseReference(reference), { ...rest, credentials: auth });
   }
 
-  /** Throws when the registry does not accept the credentials. */
-  async login(credentials: RegistryCredentials, signal?: AbortSignal): Promise<void> {
+  /** What a name points at over there, without bringing it here. */
+  async describe(reference: string, auth?: RegistryCredentials): Promise<RemoteDescription> {
+    const { target, platforms } = await this.#puller.resolve(parseReference(reference), { credentials: auth });
+    return { descriptor: target, platforms: platforms.map(plain) };
+  }
+
+  /** Throws when the registry does not accept the credentials; resolves to what Docker says then. */
+  async login(credentials: RegistryCredentials, signal?: AbortSignal): Promise<string> {
     const domain = domainOf(credentials.serverAddress ?? '');
+    const reference = { ...parseReference('login'), domain };
     let last: unknown;
     for (const endpoint of endpointsOf(domain, this.#options, true)) {
-      const reference = { ...parseReference('login'), domain };
       try {
         await new Repository({ http: this.#http, credentials }, endpoint, reference).ping(signal);
-        return;
+        return 'Login Succeeded';
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         last ??= error;
@@ -60,6 +90,10 @@ export class Registry implements Disposable {
   [Symbol.dispose](): void {
     this.#http[Symbol.dispose]();
   }
+}
+
+function plain({ os, architecture, variant }: Platform): RemoteDescription['platforms'][number] {
+  return { os, architecture, ...(variant !== undefined && { variant }) };
 }
 
 /** Clients name a registry by URL, by host, or the default one by its old address. */
