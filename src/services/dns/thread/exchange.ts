@@ -1,0 +1,150 @@
+import { randomFillSync } from 'node:crypto';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { Socket as TcpSocket } from 'node:net';
+import { familyOf, type Ip, unavailable } from '../../../base/index.ts';
+import { answersQuestion, type Query } from './message.ts';
+import type { Transport } from './responder.ts';
+
+/** Opens a fresh, bound socket of that kind somewhere else and gives its descriptor away. */
+export type OpenElsewhere = (transport: Transport, family: 4 | 6) => Promise<number>;
+
+export interface Upstream {
+  readonly ip: Ip;
+  readonly port: number;
+}
+
+export interface ExchangeOptions {
+  readonly transport: Transport;
+  readonly timeoutMs: number;
+  /** Absent: from this thread's own network namespace. */
+  readonly open?: OpenElsewhere | undefined;
+}
+
+/**
+ * Asks one server once, from a port of its own and with an id of its own, and returns what answers exactly that question.
+ * Throws on timeout, refusal and anything else that makes the server useless.
+ */
+export async function exchange(
+  upstream: Upstream,
+  question: { readonly packet: Buffer; readonly query: Query },
+  options: ExchangeOptions,
+): Promise<Buffer> {
+  const packet = Buffer.from(question.packet);
+  randomFillSync(packet, 0, 2);
+  const asked = { packet, end: question.query.questionEnd };
+  const fd = await options.open?.(options.transport, familyOf(upstream.ip));
+  const ask = options.transport === 'udp' ? askUdp : askTcp;
+  return ask(upstream, asked, { fd, timeoutMs: options.timeoutMs });
+}
+
+interface Asked {
+  readonly packet: Buffer;
+  readonly end: number;
+}
+
+interface AskOptions {
+  readonly fd: number | undefined;
+  readonly timeoutMs: number;
+}
+
+/** Addresses only: nothing to look up, and no thread of the pool to wait for. */
+export function numericLookup(
+  host: string,
+  _options: unknown,
+  done: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
+): void {
+  done(null, host, host.includes(':') ? 6 : 4);
+}
+
+function askUdp(upstream: Upstream, asked: Asked, options: AskOptions): Promise<Buffer> {
+  const six = familyOf(upstream.ip) === 6;
+  const socket: UdpSocket = createSocket({ type: six ? 'udp6' : 'udp4', lookup: numericLookup });
+  return settle(options.timeoutMs, {
+    start(succeed, fail) {
+      socket.on('error', fail);
+      socket.on('message', (response) => {
+        const verdict = answersQuestion(response, asked.packet, asked.end);
+        if (verdict === true) succeed(response);
+        else if (verdict === 'empty') fail(useless(upstream, 'answered without the question'));
+      });
+      // Connected: only that server is heard, and its port being closed is an error at once.
+      const go = (): void =>
+        socket.connect(upstream.port, upstream.ip, () => socket.send(asked.packet, (error) => error && fail(error)));
+      if (options.fd === undefined) go();
+      else socket.bind({ fd: options.fd }, go);
+    },
+    stop: () => socket.close(),
+    timeout: () => useless(upstream, 'no answer'),
+  });
+}
+
+function askTcp(upstream: Upstream, asked: Asked, options: AskOptions): Promise<Buffer> {
+  const socket = options.fd === undefined ? new TcpSocket() : new TcpSocket({ fd: options.fd });
+  return settle(options.timeoutMs, {
+    start(succeed, fail) {
+      const frames = new FrameReader();
+      socket.on('error', fail);
+      socket.on('close', () => fail(useless(upstream, 'connection closed')));
+      socket.on('data', (chunk: Buffer) => {
+        for (const response of frames.push(chunk)) {
+          if (answersQuestion(response, asked.packet, asked.end) === true) succeed(response);
+          else fail(useless(upstream, 'answered another question'));
+        }
+      });
+      socket.connect({ port: upstream.port, host: upstream.ip, lookup: numericLookup }, () => {
+        socket.write(framed(asked.packet));
+      });
+    },
+    stop: () => socket.destroy(),
+    timeout: () => useless(upstream, 'no answer'),
+  });
+}
+
+interface Attempt {
+  start(succeed: (response: Buffer) => void, fail: (error: Error) => void): void;
+  stop(): void;
+  timeout(): Error;
+}
+
+function settle(timeoutMs: number, attempt: Attempt): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const timer = setTimeout(() => reject(attempt.timeout()), timeoutMs);
+  try {
+    attempt.start(resolve, reject);
+  } catch (error) {
+    reject(error);
+  }
+  return promise.finally(() => {
+    clearTimeout(timer);
+    attempt.stop();
+  });
+}
+
+function useless(upstream: Upstream, why: string): Error {
+  return unavailable('dns_upstream_failed', `cannot resolve by ${upstream.ip}: ${why}`);
+}
+
+/** A message as it goes over TCP: its length in two bytes, then itself. */
+export function framed(message: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(message.length + 2);
+  out.writeUInt16BE(message.length);
+  message.copy(out, 2);
+  return out;
+}
+
+/** Cuts a TCP stream into messages. */
+export class FrameReader {
+  #rest: Buffer = Buffer.alloc(0);
+
+  /** The messages that `chunk` completes. */
+  *push(chunk: Buffer): Generator<Buffer> {
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    while (this.#rest.length >= 2) {
+      const end = 2 + this.#rest.readUInt16BE();
+      if (this.#rest.length < end) return;
+      const message = this.#rest.subarray(2, end);
+      this.#rest = this.#rest.subarray(end);
+      yield message;
+    }
+  }
+}
