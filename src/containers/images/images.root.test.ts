@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { type PrivateContainerd, startPrivateContainerd } from '../containerd/testing/index.ts';
@@ -96,6 +97,36 @@ describe('images in a real containerd', () => {
     const id = await store.import(streamOf(gzipSync(base)), { repo: 'tree:x', changes: ['ENTRYPOINT ["sh"]'] });
     assert.deepEqual((await store.get('tree:x')).config.Entrypoint, ['sh']);
     assert.deepEqual((await store.remove(id))[0], { Untagged: 'tree:x' });
+    assert.deepEqual(await kept(), []);
+  });
+
+  it('are made of what was written in a file tree', async () => {
+    const store = new ImageStore({ engine: own.client });
+    await store.load(streamOf(await dockerArchive([{ tags: ['box:1'], layers: [base], config: { Cmd: ['sh'] } }])));
+    const parent = await store.get('box:1');
+    const [mount] = await store.prepareRootfs('written', parent);
+    const upper = mount?.options.find((option) => option.startsWith('upperdir='))?.slice('upperdir='.length);
+    const root = upper ?? mount?.source ?? '';
+    await mkdir(join(root, 'etc'));
+    await writeFile(join(root, 'etc/new'), 'text');
+    const id = await store.commit('written', {
+      parent,
+      config: parent.config,
+      changes: ['ENV A=1'],
+      comment: 'a note',
+      repo: 'box',
+      tag: '2',
+    });
+    const made = await store.get('box:2');
+    assert.equal(made.id, id);
+    assert.deepEqual(made.config, { Cmd: ['sh'], Env: ['A=1'] });
+    assert.deepEqual(made.chainIds.slice(0, 1), parent.chainIds);
+    assert.equal(made.history.at(-1)?.comment, 'a note');
+    const archive = await buffered(await store.save(['box:2']));
+    assert.ok(archive.includes('etc/new'));
+    await store.removeRootfs('written');
+    await store.remove('box:2');
+    await store.remove('box:1');
     assert.deepEqual(await kept(), []);
   });
 

@@ -10,6 +10,7 @@ export {
 } from './archive/index.ts';
 export { type ImageEngine, LeasedBlobs } from './blobs/index.ts';
 export type { Image } from './catalog.ts';
+export type { CommitOptions } from './committer.ts';
 export * from './format/index.ts';
 export { createdAt, type HistoryItem, type ImageFilters, isDangling } from './lister.ts';
 export type { ImageAction, ImageEvent } from './namer.ts';

@@ -12,6 +12,7 @@ import {
 } from './archive/index.ts';
 import { type ImageEngine, LeasedBlobs } from './blobs/index.ts';
 import { Catalog, type Image, noSuchImage, referenceOf } from './catalog.ts';
+import { type CommitOptions, commitTree } from './committer.ts';
 import {
   DEFAULT_TAG,
   familiarName,
@@ -217,6 +218,25 @@ export class ImageStore {
     }
     this.events.emit({ action: 'prune', id: '', name: '', labels: { reclaimed: String(reclaimed) } });
     return { removed, reclaimed };
+  }
+
+  /** Makes an image out of a file tree that `prepareRootfs` gave; resolves to its id. */
+  async commit(
+    key: string,
+    options: CommitOptions & { readonly repo?: string; readonly tag?: string },
+  ): Promise<string> {
+    const name = options.repo ? tagTarget(options.repo, options.tag) : null;
+    return LeasedBlobs.during(this.#engine, this.#clock.now(), async (blobs) => {
+      const target = await commitTree(this.#engine, blobs, key, {
+        ...options,
+        platform: this.#platform,
+        created: this.#clock.nowNanos(),
+      });
+      const id = await this.adopt(target, blobs.lease);
+      if (name) await this.#namer.assign(name, target);
+      else await this.#namer.keepDangling(target);
+      return id;
+    });
   }
 
   /** A writable file tree on the image (null: on nothing), kept until `removeRootfs`. Mounts nothing. */
