@@ -3,9 +3,48 @@
 // not decide anything: whoever calls has validated, planned and brings the undo.
 
 export * from './announce.ts';
+export * from './conntrack.ts';
+export * from './features.ts';
 export { errnoName, isErrno, localPort, OwnedFd, openFdCount, SystemError, startThreadPool } from './ffi/index.ts';
+export * from './fifo.ts';
+export * from './limits.ts';
 export * from './mount.ts';
-export * from './netlink/index.ts';
+export {
+  type Address,
+  type AddressOptions,
+  type BridgePortSettings,
+  type BridgeSpec,
+  type FdbEntry,
+  type FdbSpec,
+  type IpvlanFlag,
+  type IpvlanMode,
+  type IpvlanSpec,
+  isLinkName,
+  type Link,
+  type LinkChange,
+  type LinkDetails,
+  type LinkSpec,
+  type LinkStatistics,
+  type MacvlanMode,
+  type MacvlanSpec,
+  type MonitorGroup,
+  type MonitorOptions,
+  type Neighbour,
+  type NeighbourSpec,
+  type NeighbourState,
+  NetlinkError,
+  type Route,
+  type RouteSpec,
+  type RouteType,
+  Rtnl,
+  type RtnlEvent,
+  RtnlMonitor,
+  type Scope,
+  type VethSpec,
+  type VlanSpec,
+  type VrfSpec,
+  type VxlanSpec,
+} from './netlink/index.ts';
 export * from './netns/index.ts';
 export * from './nftables/index.ts';
 export * from './sockets.ts';

@@ -59,8 +59,8 @@ export function holdPort(held: HeldPort): OwnedFd {
 }
 
 /**
- * A bound, non-blocking UDP socket in `ns`, to be handed to `dgram` with `bind({ fd })`, which then owns it. It stays in
- * `ns` whoever reads it.
+ * A bound, non-blocking UDP socket in `ns`, to be handed to `dgram` with `bind({ fd })`, which then owns it and emits
+ * `listening` within that call. It stays in `ns` whoever reads it.
  */
 export function openUdpSocketIn(ns: NetnsHandle | undefined, ip: Ip, port: number): number {
   return inNetns(ns, () => {

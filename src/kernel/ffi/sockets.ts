@@ -1,4 +1,5 @@
-import { F_SETFL, F_SETOWN, O_ASYNC, O_NONBLOCK, SOCK_CLOEXEC } from './constants.ts';
+import { constants } from 'node:os';
+import { F_SETFL, F_SETOWN, F_SETSIG, O_ASYNC, O_NONBLOCK, SOCK_CLOEXEC } from './constants.ts';
 import { check, isErrno } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
@@ -13,6 +14,12 @@ export function openSocket(domain: number, type: number, protocol: number): Owne
 export function bindSocket(fd: number, address: Uint8Array, action?: string): void {
   // Safe: the kernel reads `length` bytes, and the length is the buffer's own.
   check(libc().bind(fd, address, address.length), 'bind', action);
+}
+
+/** Connects a blocking socket; on loopback that takes no time. */
+export function connectSocket(fd: number, address: Uint8Array): void {
+  // Safe: the kernel reads `length` bytes, and the length is the buffer's own.
+  check(libc().connect(fd, address, address.length), 'connect');
 }
 
 export function listenSocket(fd: number, backlog: number): void {
@@ -63,10 +70,14 @@ export function receiveDatagram(fd: number, buffer: Uint8Array, flags: number): 
   }
 }
 
-/** Makes the kernel send SIGIO to this process whenever something arrives on the socket; also makes it non-blocking. */
+/**
+ * Makes the kernel send SIGURG to this process whenever something arrives on the socket; also makes it non-blocking.
+ * SIGURG instead of the usual SIGIO, because a process without a handler (one that is just ending) ignores it.
+ */
 export function signalOnArrival(fd: number): void {
-  // Safe: neither call takes a pointer. The caller has a SIGIO handler installed, whose default would end the process.
+  // Safe: none of the calls takes a pointer.
   check(libc().fcntl(fd, F_SETOWN, process.pid), 'fcntl');
+  check(libc().fcntl(fd, F_SETSIG, constants.signals.SIGURG), 'fcntl');
   check(libc().fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK), 'fcntl');
 }
 
