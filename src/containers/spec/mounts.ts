@@ -1,0 +1,77 @@
+import type { MountPoint } from '../contract.ts';
+
+export interface OciMount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+export const DEFAULT_SHM_BYTES = 64 << 20;
+
+/** The file systems every container has. */
+export function systemMounts(options: {
+  readonly privileged: boolean;
+  readonly shmSize: number;
+  readonly hostNetwork: boolean;
+  readonly hostIpc: boolean;
+  readonly privateCgroup: boolean;
+}): OciMount[] {
+  const quiet = ['nosuid', 'noexec', 'nodev'];
+  const access = options.privileged ? 'rw' : 'ro';
+  const shm = options.shmSize > 0 ? options.shmSize : DEFAULT_SHM_BYTES;
+  return [
+    { destination: '/proc', type: 'proc', source: 'proc', options: quiet },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
+    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...quiet, access] },
+    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...quiet, access] },
+    options.hostIpc
+      ? { destination: '/dev/mqueue', type: 'bind', source: '/dev/mqueue', options: ['rbind', ...quiet] }
+      : { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: quiet },
+    options.hostIpc
+      ? { destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', ...quiet] }
+      : { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...quiet, 'mode=1777', `size=${shm}`] },
+  ];
+}
+
+/** The container's own mounts, parents before children, so that none hides another. */
+export function userMounts(points: readonly MountPoint[], tmpfs: Readonly<Record<string, string>>): OciMount[] {
+  const mounts = points.map((point): OciMount => {
+    if (point.type === 'tmpfs') {
+      const options = (tmpfs[point.destination] ?? '').split(',').filter((option) => option !== '');
+      return {
+        destination: point.destination,
+        type: 'tmpfs',
+        source: 'tmpfs',
+        options: ['nosuid', 'nodev', 'noexec', ...options],
+      };
+    }
+    const modes = point.mode.split(',');
+    return {
+      destination: point.destination,
+      type: 'bind',
+      source: point.source,
+      options: [
+        modes.includes('bind') ? 'bind' : 'rbind',
+        point.writable ? 'rw' : 'ro',
+        point.propagation === '' ? 'rprivate' : point.propagation,
+      ],
+    };
+  });
+  return mounts.sort((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+function depth(path: string): number {
+  return path.split('/').filter((part) => part !== '').length;
+}

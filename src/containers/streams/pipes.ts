@@ -1,0 +1,78 @@
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { growPipe, isErrno, makeFifo } from '../../kernel/index.ts';
+
+/** Named pipes of one process. */
+export interface PipePaths {
+  readonly stdin?: string;
+  readonly stdout?: string;
+  readonly stderr?: string;
+}
+
+export interface PipeRequest {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+/** What the kernel keeps for us while the daemon restarts; a container writes so much before it has to wait. */
+const PIPE_BYTES = 1 << 20;
+
+/** Makes fresh pipes `<folder>/<name>-stdout` and so on; what was there before goes. */
+export function makePipes(folder: string, name: string, request: PipeRequest): PipePaths {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const make = (stream: string): string => {
+    const path = join(folder, `${name}-${stream}`);
+    rmSync(path, { force: true });
+    makeFifo(path);
+    return path;
+  };
+  return {
+    ...(request.stdin && { stdin: make('stdin') }),
+    ...(request.stdout && { stdout: make('stdout') }),
+    ...(request.stderr && { stderr: make('stderr') }),
+  };
+}
+
+/** The paths `makePipes` gave, for a process that an earlier daemon started. */
+export function pipePaths(folder: string, name: string, request: PipeRequest): PipePaths {
+  return {
+    ...(request.stdin && { stdin: join(folder, `${name}-stdin`) }),
+    ...(request.stdout && { stdout: join(folder, `${name}-stdout`) }),
+    ...(request.stderr && { stderr: join(folder, `${name}-stderr`) }),
+  };
+}
+
+export function removePipes(paths: PipePaths): void {
+  for (const path of [paths.stdin, paths.stdout, paths.stderr]) if (path !== undefined) rmSync(path, { force: true });
+}
+
+/** The reading end. It ends when the shim, which holds the writing end as long as the process lives, lets go. */
+export function openReader(path: string): Socket {
+  // Non-blocking, so that opening does not wait for a writer; before the first one came, a pipe does not end.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  growPipe(fd, PIPE_BYTES);
+  return adopt(fd, { readable: true, writable: false });
+}
+
+/** The writing end. Opened for reading as well, so that it opens without a reader and never breaks. */
+export function openWriter(path: string): Socket {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  return adopt(fd, { readable: false, writable: true });
+}
+
+function adopt(fd: number, ends: { readonly readable: boolean; readonly writable: boolean }): Socket {
+  try {
+    const socket = new Socket({ fd, ...ends, allowHalfOpen: true });
+    socket.unref();
+    return socket;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  return isErrno(error, 'ENOENT');
+}
