@@ -18,7 +18,11 @@ const ALL_NODES = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 const NEIGHBOUR_ADVERTISEMENT = 136;
 const OVERRIDE = 0x20;
 
-/** Tells the link that `ip` is at `mac`, so that neighbours which knew it elsewhere look anew. The link must be up. */
+/**
+ * Tells the link that `ip` is at `mac`, so that neighbours which knew it elsewhere look anew. The link must be up, and
+ * must have been noticed to be: the kernel activates a link some moments after its carrier comes (operState 6), and
+ * drops silently what is sent before.
+ */
 export function sendGratuitousArp(ns: NetnsHandle | undefined, linkIndex: number, mac: Mac, ip: Ip): void {
   sendFrame(ns, { linkIndex, etherType: ETH_P_ARP, target: BROADCAST, frame: gratuitousArpFrame(mac, ip) });
 }
