@@ -161,17 +161,20 @@ describe('the resolver inside a namespace', () => {
     upstream.close();
   });
 
-  it('leaves nothing in the sandbox when the view is removed', async () => {
-    const other = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
-    await other.setView(view);
-    await other.removeView(view.sandboxId);
-    await other.removeView(view.sandboxId);
-    assert.equal(rulesIn(ns), '');
-    await other.setView(view);
-    assert.match(rulesIn(ns), /fairway_dns/);
-    await other.setView({ ...view, networkIds: [] });
-    assert.equal(rulesIn(ns), '');
-    await other.close();
+  it('goes on with the ports of an earlier daemon that is gone', async () => {
+    const one = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
+    await one.setView(view);
+    await one.removeView(view.sandboxId);
+    await one.removeView(view.sandboxId);
+    const rules = rulesIn(ns);
+    await one.setView(view);
+    await one.setView({ ...view, networkIds: [] });
+    await one.close();
+    const next = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
+    await next.setView(view);
+    assert.equal(rulesIn(ns), rules);
+    assert.deepEqual(await askUdp(ns, 'nobody'), []);
+    await next.close();
   });
 
   it('forgets a sandbox whose namespace is gone', async () => {

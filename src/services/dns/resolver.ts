@@ -87,10 +87,7 @@ export class WorkerResolver implements Resolver {
   async removeView(sandboxId: Id): Promise<void> {
     if (this.#closed || !this.#views.has(sandboxId)) return;
     await this.#running();
-    const known = this.#views.get(sandboxId);
-    if (known === undefined) return;
-    this.#views.delete(sandboxId);
-    this.#unlead(known);
+    if (!this.#views.delete(sandboxId)) return;
     await this.#tell({ op: 'removeView', sandboxId });
   }
 
@@ -112,15 +109,6 @@ export class WorkerResolver implements Resolver {
     this.#post({ op: 'close', seq: 0 });
     await exited;
     this.#failPending(closedError());
-  }
-
-  #unlead({ view, namespace }: KnownView): void {
-    try {
-      // The path may have got another namespace meanwhile, with which this one has nothing to do.
-      if (this.#sockets.identify(view.sandboxPath) === namespace) this.#sockets.closeServer(view.sandboxPath);
-    } catch (error) {
-      this.#log.debug({ error: messageOf(error), path: view.sandboxPath }, 'sandbox is gone before its resolver');
-    }
   }
 
   #tell(change: Change): Promise<void> {

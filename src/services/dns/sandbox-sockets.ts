@@ -4,8 +4,9 @@ import {
   holdPort,
   isErrno,
   localPort,
+  type NetnsHandle,
   Nft,
-  netnsExists,
+  NftError,
   netnsInode,
   openNetns,
   openTcpListenerIn,
@@ -17,10 +18,11 @@ import type { ServerSockets, Transport } from './thread/index.ts';
 export interface SandboxSockets {
   /** Equal exactly while the same namespace is behind the path. */
   identify(sandboxPath: string): string;
-  /** Opens the server's sockets and leads port 53 of 127.0.0.11 to them, replacing what an earlier daemon left. */
+  /**
+   * Opens the server's sockets and leads port 53 of 127.0.0.11 to them, replacing what an earlier daemon left. There is
+   * no undo: with the sockets closed nobody answers, and the rules end with the namespace.
+   */
   openServer(sandboxPath: string): ServerSockets;
-  /** Undoes the leading; repeatable, also when the namespace is gone. */
-  closeServer(sandboxPath: string): void;
   /** A fresh socket, bound to a port the kernel picks, to ask other servers with. */
   openClient(sandboxPath: string, transport: Transport, family: 4 | 6): number;
 }
@@ -41,24 +43,24 @@ export class NetnsSandboxSockets implements SandboxSockets {
 
   openServer(sandboxPath: string): ServerSockets {
     using ns = openNetns(sandboxPath);
-    using undo = new DisposableStack();
-    const udp = undo.adopt(openUdpSocketIn(ns, RESOLVER_IP, 0), closeSync);
-    const tcp = undo.adopt(openTcpListenerIn(ns, RESOLVER_IP, 0), closeSync);
     using nft = Nft.open(ns);
-    nft.run(redirectScript(localPort(udp), localPort(tcp)));
-    undo.move();
-    return { udp, tcp };
-  }
-
-  closeServer(sandboxPath: string): void {
-    if (!netnsExists(sandboxPath)) return;
+    const led = ledPorts(nft);
+    if (led !== undefined && led.udp > 0 && led.tcp > 0) {
+      try {
+        return openServerSockets(ns, led);
+      } catch (error) {
+        // Somebody has taken a port of our predecessor's.
+        if (!isErrno(error, 'EADDRINUSE')) throw error;
+      }
+    }
+    const sockets = openServerSockets(ns, { udp: 0, tcp: 0 });
     try {
-      using ns = openNetns(sandboxPath);
-      using nft = Nft.open(ns);
-      nft.runIfPresent(`delete table ip ${TABLE}`);
+      lead(nft, { udp: localPort(sockets.udp), tcp: localPort(sockets.tcp) }, led !== undefined);
+      return sockets;
     } catch (error) {
-      // It went away in between.
-      if (!isErrno(error, 'ENOENT', 'EINVAL')) throw error;
+      closeSync(sockets.udp);
+      closeSync(sockets.tcp);
+      throw error;
     }
   }
 
@@ -69,16 +71,48 @@ export class NetnsSandboxSockets implements SandboxSockets {
   }
 }
 
-function redirectScript(udp: number, tcp: number): string {
-  const rule = (protocol: string, port: number): string => `
-    ip daddr ${RESOLVER_IP} ${protocol} dport 53 ${protocol} dport set ${port} notrack
-    ip saddr ${RESOLVER_IP} ${protocol} sport ${port} ${protocol} sport set 53 notrack`;
-  return `
-add table ip ${TABLE}
-delete table ip ${TABLE}
-table ip ${TABLE} {
-  chain output {
-    type filter hook output priority raw; policy accept;${rule('udp', udp)}${rule('tcp', tcp)}
+interface ServerPorts {
+  readonly udp: number;
+  readonly tcp: number;
+}
+
+function openServerSockets(ns: NetnsHandle, ports: ServerPorts): ServerSockets {
+  const udp = openUdpSocketIn(ns, RESOLVER_IP, ports.udp);
+  try {
+    return { udp, tcp: openTcpListenerIn(ns, RESOLVER_IP, ports.tcp) };
+  } catch (error) {
+    closeSync(udp);
+    throw error;
   }
-}`;
+}
+
+/** Where an earlier daemon led port 53 to; 0: nowhere, though there is a table. Undefined: no table. */
+function ledPorts(nft: Nft): ServerPorts | undefined {
+  try {
+    const table = nft.run(`list table ip ${TABLE}`);
+    const port = (protocol: string): number =>
+      Number(new RegExp(`${protocol} dport 53 ${protocol} dport set (\\d+)`).exec(table)?.[1] ?? 0);
+    return { udp: port('udp'), tcp: port('tcp') };
+  } catch (error) {
+    if (error instanceof NftError && error.missing) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A transaction that deletes something makes the closing of the context wait for an RCU grace period (7 to 30 ms), so
+ * nothing is deleted unless it must be.
+ */
+function lead(nft: Nft, ports: ServerPorts, replace: boolean): void {
+  const rules = (['udp', 'tcp'] as const).flatMap((protocol) => [
+    `ip daddr ${RESOLVER_IP} ${protocol} dport 53 ${protocol} dport set ${ports[protocol]} notrack`,
+    `ip saddr ${RESOLVER_IP} ${protocol} sport ${ports[protocol]} ${protocol} sport set 53 notrack`,
+  ]);
+  const script = [
+    ...(replace ? [`delete table ip ${TABLE}`] : []),
+    `add table ip ${TABLE}`,
+    `add chain ip ${TABLE} output { type filter hook output priority raw; policy accept; }`,
+    ...rules.map((rule) => `add rule ip ${TABLE} output ${rule}`),
+  ];
+  nft.run(script.join('\n'));
 }
