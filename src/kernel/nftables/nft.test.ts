@@ -11,6 +11,11 @@ describe('nftables text', () => {
     for (const bad of ['a"b', 'a\nb', 'a\\b', 'a\0b', 'x'.repeat(128)]) assert.throws(() => quoteString(bad));
   });
 
+  it('says each reason once, and the first few only', () => {
+    const lines = ['a', 'a', 'b', 'c', 'd', 'e'].map((reason) => `x: Error: ${reason}`).join('\n');
+    assert.equal(new NftError(lines).message, 'cannot change nftables: a; b; c; and 2 more reasons');
+  });
+
   it('tells a missing object from other failures', () => {
     const missing =
       '/dev/stdin:1:1-9: Error: Could not process rule: No such file or directory\ndelete table ip x\n^^^^';

@@ -7,6 +7,8 @@ const OUTPUT_HANDLE = 1 << 3;
 const OUTPUT_JSON = 1 << 4;
 const OUTPUT_NUMERIC_ALL = 0b1111 << 7;
 
+const SHOWN_REASONS = 3;
+
 /** A transaction was refused; nothing of it was done. `text` is all that the library said, script excerpts included. */
 export class NftError extends FairwayError {
   readonly text: string;
@@ -17,7 +19,7 @@ export class NftError extends FairwayError {
 
   constructor(text: string) {
     const reasons = reasonsOf(text);
-    super(`cannot change nftables: ${reasons.join('; ') || 'no reason given'}`, {
+    super(`cannot change nftables: ${summary(reasons)}`, {
       code: 'nftables_failed',
       kind: 'internal',
     });
@@ -26,6 +28,14 @@ export class NftError extends FairwayError {
     this.missing = reasons.length > 0 && reasons.every((reason) => /No such file|does not exist/i.test(reason));
     this.exists = reasons.length > 0 && reasons.every((reason) => /File exists/i.test(reason));
   }
+}
+
+/** A script of ten thousand commands can fail ten thousand times for one reason. */
+function summary(reasons: readonly string[]): string {
+  const different = [...new Set(reasons)];
+  const shown = different.slice(0, SHOWN_REASONS).join('; ');
+  if (different.length > SHOWN_REASONS) return `${shown}; and ${different.length - SHOWN_REASONS} more reasons`;
+  return shown || 'no reason given';
 }
 
 /** The lines that say why, without source excerpts: `/dev/stdin:1:1-9: Error: Could not …` → `Could not …`. */
