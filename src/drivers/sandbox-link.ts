@@ -1,0 +1,86 @@
+import { type Cidr, familyOf, type Ip, type Mac } from '../base/index.ts';
+import {
+  isErrno,
+  type LinkSpec,
+  type NetnsHandle,
+  netnsExists,
+  openNetns,
+  Rtnl,
+  sendGratuitousArp,
+  sendUnsolicitedNa,
+  writeSysctl,
+} from '../kernel/index.ts';
+import type { AttachSpec } from '../model/index.ts';
+import type { EndpointOptions } from './endpoint-options.ts';
+
+export interface SandboxLink {
+  readonly ifname: string;
+  readonly addresses: readonly Cidr[];
+  readonly sysctls: EndpointOptions['sysctls'];
+}
+
+/** Addresses the link must have: the endpoint's own and the link-local ones asked for. */
+export function addressesOf(spec: AttachSpec): readonly Cidr[] {
+  const own = [spec.ipv4, spec.ipv6].filter((cidr) => cidr !== undefined);
+  return [...own, ...(spec.request.linkLocal ?? []).map(linkLocalCidr)];
+}
+
+function linkLocalCidr(ip: Ip): Cidr {
+  return { ip, prefix: familyOf(ip) === 4 ? 16 : 64 };
+}
+
+/** Gives a link that is already in the namespace its settings and addresses, and brings it up. */
+export function setUpSandboxLink(ns: NetnsHandle, link: SandboxLink): void {
+  using rtnl = Rtnl.open(ns);
+  const found = rtnl.links.get(link.ifname);
+  if (found === undefined) throw new Error(`cannot set up link "${link.ifname}": it is not in the sandbox`);
+  const hasIpv6 = link.addresses.some((cidr) => familyOf(cidr.ip) === 6);
+  ipv6Settings(ns, link.ifname, hasIpv6);
+  for (const cidr of link.addresses) rtnl.addresses.add(found.index, cidr, { noDad: true });
+  rtnl.links.set(found.index, { up: true });
+  for (const { key, value } of link.sysctls) writeSysctl(key, value, ns);
+}
+
+/** Without an IPv6 address no link-local one either; with one, nothing waits for duplicate address detection. */
+function ipv6Settings(ns: NetnsHandle, ifname: string, wanted: boolean): void {
+  const key = (setting: string): string[] => ['net', 'ipv6', 'conf', ifname, setting];
+  try {
+    writeSysctl(key('disable_ipv6'), wanted ? 0 : 1, ns);
+    if (wanted) writeSysctl(key('accept_dad'), 0, ns);
+  } catch (error) {
+    // A kernel without IPv6 has nothing to turn off.
+    if (wanted || !isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+/** Removes the link from a sandbox that may be gone. */
+export function deleteSandboxLink(spec: Pick<AttachSpec, 'sandboxPath' | 'ifname'>): void {
+  if (!netnsExists(spec.sandboxPath)) return;
+  using ns = openNetns(spec.sandboxPath);
+  using rtnl = Rtnl.open(ns);
+  rtnl.links.delete(spec.ifname);
+}
+
+/** Makes a link through `create` in the sandbox of `spec` and sets it up; deletes it again when that fails. */
+export function makeSandboxLink(
+  spec: AttachSpec,
+  options: EndpointOptions,
+  create: (base: Pick<LinkSpec, 'name' | 'targetNetns'>) => void,
+): void {
+  using ns = openNetns(spec.sandboxPath);
+  using undo = new DisposableStack();
+  create({ name: spec.ifname, targetNetns: ns });
+  undo.defer(() => deleteSandboxLink(spec));
+  setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: options.sysctls });
+  undo.move();
+}
+
+/** Gratuitous ARP and unsolicited neighbour advertisement for the endpoint's addresses, from inside the sandbox. */
+export function announceAddresses(spec: AttachSpec, mac: Mac): void {
+  using ns = openNetns(spec.sandboxPath);
+  using rtnl = Rtnl.open(ns);
+  const link = rtnl.links.get(spec.ifname);
+  if (link === undefined || !link.flags.up) return;
+  if (spec.ipv4 !== undefined) sendGratuitousArp(ns, link.index, mac, spec.ipv4.ip);
+  if (spec.ipv6 !== undefined) sendUnsolicitedNa(ns, link.index, mac, spec.ipv6.ip);
+}

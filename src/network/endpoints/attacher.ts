@@ -1,0 +1,328 @@
+import {
+  type Clock,
+  conflict,
+  FairwayError,
+  forbidden,
+  type Id,
+  type Log,
+  newId,
+  notFound,
+  runAll,
+  shortId,
+  silentLog,
+  systemClock,
+} from '../../base/index.ts';
+import type {
+  AttachSpec,
+  EndpointRecord,
+  EndpointRequest,
+  EventSink,
+  PublishedPort,
+  Resolver,
+  SandboxRecord,
+  Store,
+} from '../../model/index.ts';
+import type { AttachRequest } from '../contract.ts';
+import type { SandboxHost } from '../host/index.ts';
+import { drop, type Leftover, put } from '../journal.ts';
+import { assertNotRemoving, findNetwork } from '../lookup.ts';
+import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
+import { Undo } from '../undo.ts';
+import type { AddressBook } from './addresses.ts';
+import { dnsEndpoint } from './views.ts';
+import type { Wiring } from './wiring.ts';
+
+export interface AttacherDeps {
+  readonly state: NetworkState;
+  readonly store: Store;
+  readonly addresses: AddressBook;
+  readonly wiring: Wiring;
+  readonly host: SandboxHost;
+  readonly resolver: Resolver;
+  readonly events: EventSink;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}
+
+const PREFIX_OPTION = 'com.docker.network.container_iface_prefix';
+const IFNAME_OPTION = 'com.docker.network.endpoint.ifname';
+/** Three announcements, a second apart: the first may meet a switch that is still learning. */
+const ANNOUNCEMENTS_MS = [1000, 2000];
+
+/** Joins sandboxes to networks and parts them. The caller holds the sandbox's turn. */
+export class Attacher {
+  readonly #deps: AttacherDeps;
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(deps: AttacherDeps) {
+    this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
+    this.#log = deps.log ?? silentLog;
+  }
+
+  async attach(sandbox: LiveSandbox, request: AttachRequest): Promise<EndpointRecord> {
+    const { state, store, wiring } = this.#deps;
+    const network = findNetwork(state, request.network);
+    this.#check(sandbox, network, request);
+    const id = newId();
+    using _joining = state.join(network.record, { id, name: request.name });
+    await using undo = new Undo({ log: this.#log }, `attach to network "${network.record.name}"`);
+    const spec = this.#specify(sandbox, { id, network, request: request.request }, undo);
+    const driver = driverOf(network);
+    const leftover = { driver: network.record.driver, spec, state: {} };
+    await store.commit([put.unfinished(id, { kind: 'endpoint', endpoint: leftover })]);
+    undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)])));
+    const attachment = await driver.attach(spec);
+    undo.defer(() => driver.detach(spec, attachment.state));
+    if (attachment.ifname !== undefined) {
+      this.#deps.host.addRoutes(spec.sandboxPath, attachment.ifname, attachment.routes ?? []);
+    }
+    const record = endpointRecord(sandbox.record, spec, { ...request, attachment });
+    const endpoint: LiveEndpoint = { record, network, spec, attachment, order: state.nextOrder() };
+    await this.#announceName(endpoint, undo);
+    const endpoints = [...sandbox.endpoints, endpoint];
+    const published = await wiring.change(sandbox, endpoints, undo);
+    const changed = withPorts(sandbox.record, published);
+    await store.commit([
+      put.endpoint({ order: endpoint.order, endpoint: record }),
+      ...(changed === sandbox.record ? [] : [put.sandbox(changed)]),
+      drop.unfinished(id),
+    ]);
+    undo.keep();
+    sandbox.record = changed;
+    sandbox.endpoints = endpoints;
+    state.addEndpoint(endpoint);
+    this.#publish('connect', endpoint);
+    this.#announce(endpoint);
+    return record;
+  }
+
+  /** What cannot be undone without harm goes on to the end; the failures are told then. */
+  async detach(sandbox: LiveSandbox, networkId: Id): Promise<void> {
+    const endpoint = sandbox.endpoints.find(({ record }) => record.networkId === networkId);
+    if (endpoint === undefined) return;
+    const { state, store, wiring, resolver } = this.#deps;
+    const { record } = endpoint;
+    const rest = sandbox.endpoints.filter((other) => other !== endpoint);
+    await store.commit([
+      drop.endpoint(record.id),
+      put.unfinished(record.id, { kind: 'endpoint', endpoint: leftoverOf(endpoint) }),
+    ]);
+    state.deleteEndpoint(record);
+    // The moved ports may be refused now; the container loses them, the rest goes on.
+    let published: readonly PublishedPort[] = [];
+    const undo = new Undo({ log: this.#log }, 'detach');
+    await runAll(
+      [
+        () => resolver.removeEndpoint(record.id),
+        async () => {
+          published = await wiring.change(sandbox, rest, undo);
+        },
+        () => {
+          sandbox.endpoints = rest;
+          sandbox.record = withPorts(sandbox.record, published);
+        },
+        () => driverOf(endpoint.network).detach(endpoint.spec, endpoint.attachment.state),
+        () => this.#releaseAddresses(endpoint.spec),
+        () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)]),
+        () => this.#publish('disconnect', endpoint),
+      ],
+      `cannot detach from network "${endpoint.network.record.name}"`,
+    );
+  }
+
+  /** Ends a sandbox with all of its endpoints; every step is tried. */
+  async close(sandbox: LiveSandbox): Promise<void> {
+    const { state, store, wiring, resolver, host } = this.#deps;
+    const { record, endpoints } = sandbox;
+    const leftovers = endpoints.map(leftoverOf);
+    await store.commit([
+      drop.sandbox(record.id),
+      ...endpoints.map((endpoint) => drop.endpoint(endpoint.record.id)),
+      put.unfinished(record.id, { kind: 'sandbox', path: record.host ? '' : record.path, endpoints: leftovers }),
+    ]);
+    state.sandboxes.delete(record.id);
+    for (const endpoint of endpoints) state.deleteEndpoint(endpoint.record);
+    sandbox.endpoints = [];
+    await runAll(
+      [
+        ...wiring.tearDown(sandbox),
+        ...endpoints.map((endpoint) => () => resolver.removeEndpoint(endpoint.record.id)),
+        // First the namespace: the kernel takes the links in it along, in its own time.
+        () => (record.host ? undefined : host.removeNamespace(record.path)),
+        ...endpoints.map((one) => () => driverOf(one.network).detach(one.spec, one.attachment.state)),
+        ...endpoints.map((endpoint) => () => this.#releaseAddresses(endpoint.spec)),
+        () => store.commit([drop.unfinished(record.id)]),
+        ...endpoints.map((endpoint) => () => this.#publish('disconnect', endpoint)),
+      ],
+      `cannot close sandbox ${record.id}`,
+    );
+  }
+
+  /** Rebuilds an endpoint from its record, touching nothing. Takes its addresses. */
+  rebuild(sandbox: SandboxRecord, stored: { readonly order: number; readonly endpoint: EndpointRecord }): LiveEndpoint {
+    const { endpoint: record, order } = stored;
+    const network = this.#deps.state.networks.get(record.networkId);
+    if (network === undefined) throw notFound('network_not_found', `network ${record.networkId} not found`);
+    for (const cidr of [record.ipv4, record.ipv6]) {
+      if (cidr === undefined) continue;
+      const family = cidr.ip.includes(':') ? 6 : 4;
+      this.#deps.addresses.take(sandbox.ownerId, network.record, { family, ip: cidr.ip });
+    }
+    const spec: AttachSpec = {
+      endpointId: record.id,
+      ownerId: sandbox.ownerId,
+      network: network.record,
+      sandboxPath: sandbox.path,
+      ifname: record.ifname ?? '',
+      ...(record.ipv4 === undefined ? {} : { ipv4: record.ipv4 }),
+      ...(record.ipv6 === undefined ? {} : { ipv6: record.ipv6 }),
+      ...(record.mac === undefined ? {} : { mac: record.mac }),
+      request: record.request,
+    };
+    const attachment = driverOf(network).restoreAttachment(spec, record.driverState);
+    return { record, network, spec, attachment, order };
+  }
+
+  #check(sandbox: LiveSandbox, network: LiveNetwork, request: AttachRequest): void {
+    const { record } = network;
+    if (record.configOnly) {
+      throw forbidden('config_only', 'cannot create endpoint on configuration-only network');
+    }
+    assertNotRemoving(this.#deps.state, network);
+    const onHost = record.driver === 'host';
+    if (sandbox.record.host !== onHost) {
+      throw new FairwayError(
+        'container sharing network namespace with another container or host cannot be connected to any other network',
+        { code: 'host_mode', kind: 'invalid' },
+      );
+    }
+    // Containers that share the host's network, or have none, may be many of a name.
+    const taken = this.#deps.state.usersOf(record.id).some(({ name }) => name === request.name);
+    const already = sandbox.endpoints.some((endpoint) => endpoint.network.record.id === record.id);
+    if (!taken && !already) return;
+    throw forbidden('endpoint_exists', `endpoint with name ${request.name} already exists in network ${record.name}`);
+  }
+
+  /** Allocates the addresses, and chooses the name of the link. */
+  #specify(
+    sandbox: LiveSandbox,
+    what: { readonly id: Id; readonly network: LiveNetwork; readonly request: EndpointRequest },
+    undo: Undo,
+  ): AttachSpec {
+    const { id, network, request } = what;
+    const { ownerId, path } = sandbox.record;
+    const take = (family: 4 | 6): AttachSpec['ipv4'] => {
+      if (!network.record.pools.some((pool) => pool.family === family)) return undefined;
+      const ip = family === 4 ? request.ipv4 : request.ipv6;
+      const cidr = this.#deps.addresses.take(ownerId, network.record, { family, ip });
+      undo.defer(() => this.#deps.addresses.giveBack(network.record.id, cidr.ip));
+      return cidr;
+    };
+    const ipv4 = take(4);
+    const ipv6 = take(6);
+    return {
+      endpointId: id,
+      ownerId,
+      network: network.record,
+      sandboxPath: path,
+      ifname: chooseIfname(sandbox, network, request),
+      ...(ipv4 === undefined ? {} : { ipv4 }),
+      ...(ipv6 === undefined ? {} : { ipv6 }),
+      ...(request.mac === undefined ? {} : { mac: request.mac }),
+      request,
+    };
+  }
+
+  async #announceName(endpoint: LiveEndpoint, undo: Undo): Promise<void> {
+    const named = dnsEndpoint(endpoint);
+    if (named === undefined) return;
+    undo.defer(() => this.#deps.resolver.removeEndpoint(endpoint.record.id));
+    await this.#deps.resolver.addEndpoint(named);
+  }
+
+  #releaseAddresses({ network, ipv4, ipv6 }: AttachSpec): void {
+    for (const cidr of [ipv4, ipv6]) {
+      if (cidr !== undefined) this.#deps.addresses.giveBack(network.id, cidr.ip);
+    }
+  }
+
+  #announce(endpoint: LiveEndpoint): void {
+    const { network, spec, attachment } = endpoint;
+    const driver = driverOf(network);
+    if (driver.announce === undefined) return;
+    const announce = (): void => {
+      const there = this.#deps.state.endpointsOf(network.record.id);
+      if (!there.some(({ record }) => record.id === spec.endpointId)) return;
+      try {
+        driver.announce?.(spec, attachment.state);
+      } catch (error) {
+        this.#log.debug({ endpoint: spec.endpointId, error }, 'cannot announce an address');
+      }
+    };
+    announce();
+    for (const delay of ANNOUNCEMENTS_MS) this.#clock.after(delay, announce);
+  }
+
+  #publish(action: 'connect' | 'disconnect', { network, spec }: LiveEndpoint): void {
+    const { id, name, driver: type } = network.record;
+    this.#deps.events.publish({ type: 'network', action, id, attributes: { container: spec.ownerId, name, type } });
+  }
+}
+
+export function driverOf(network: LiveNetwork): NonNullable<LiveNetwork['driver']> {
+  if (network.driver !== undefined) return network.driver;
+  throw conflict('no_driver', `network "${network.record.name}" has no driver`);
+}
+
+function leftoverOf({ network, spec, attachment }: LiveEndpoint): Leftover {
+  return { driver: network.record.driver, spec, state: attachment.state };
+}
+
+/** The wanted name, or the prefix with the lowest number that is free. */
+function chooseIfname(sandbox: LiveSandbox, network: LiveNetwork, request: EndpointRequest): string {
+  const taken = new Set(sandbox.endpoints.map(({ attachment }) => attachment.ifname));
+  const wanted = request.ifname ?? request.driverOptions?.[IFNAME_OPTION];
+  if (wanted !== undefined && wanted !== '') {
+    if (!taken.has(wanted)) return wanted;
+    throw conflict('ifname_taken', `interface name ${wanted} is already in use in the container`);
+  }
+  const prefix = network.record.options[PREFIX_OPTION] || 'eth';
+  let number = 0;
+  while (taken.has(`${prefix}${number}`)) number += 1;
+  return `${prefix}${number}`;
+}
+
+function endpointRecord(
+  sandbox: SandboxRecord,
+  spec: AttachSpec,
+  made: Pick<AttachRequest, 'name' | 'dnsNames' | 'request'> & { readonly attachment: LiveEndpoint['attachment'] },
+): EndpointRecord {
+  const { ifname, mac, gateway4, gateway6, state } = made.attachment;
+  return {
+    id: spec.endpointId,
+    networkId: spec.network.id,
+    sandboxId: sandbox.id,
+    name: made.name,
+    dnsNames: made.dnsNames,
+    request: made.request,
+    ...(spec.ipv4 === undefined ? {} : { ipv4: spec.ipv4 }),
+    ...(spec.ipv6 === undefined ? {} : { ipv6: spec.ipv6 }),
+    ...(gateway4 === undefined ? {} : { gateway4 }),
+    ...(gateway6 === undefined ? {} : { gateway6 }),
+    ...(mac === undefined ? {} : { mac }),
+    ...(ifname === undefined ? {} : { ifname }),
+    driverState: state,
+  };
+}
+
+function withPorts(record: SandboxRecord, published: readonly PublishedPort[]): SandboxRecord {
+  if (JSON.stringify(record.ports.published) === JSON.stringify(published)) return record;
+  return { ...record, ports: { ...record.ports, published } };
+}
+
+/** Name of the file under the folder of namespaces. */
+export function namespaceName(id: Id): string {
+  return `fw-${shortId(id)}`;
+}

@@ -1,0 +1,8 @@
+// Endpoints of sandboxes: addresses, attaching and detaching, and what follows from all of them together (default routes,
+// published ports, packet filter entries, names). The rules are pure functions; `Attacher` and `Wiring` carry them out and
+// undo them. It must not order calls among each other: whoever calls holds the sandbox's turn.
+export { AddressBook, type ReservedAddress } from './addresses.ts';
+export { Attacher, type AttacherDeps, driverOf, namespaceName } from './attacher.ts';
+export { gatewayOrder, selectGateways } from './gateways.ts';
+export { dnsEndpoint, dnsView, sandboxResolvConf } from './views.ts';
+export { Wiring, type WiringDeps } from './wiring.ts';

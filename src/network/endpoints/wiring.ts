@@ -1,0 +1,254 @@
+import { FairwayError, type Id, messageOf, runAll } from '../../base/index.ts';
+import type {
+  Firewall,
+  FirewallEntry,
+  PortAllocator,
+  PortRelay,
+  PortRequest,
+  PublishedPort,
+  RelayedPort,
+  Resolver,
+} from '../../model/index.ts';
+import type { SandboxHost } from '../host/index.ts';
+import type { LiveEndpoint, LiveSandbox, Publication } from '../state.ts';
+import type { Undo } from '../undo.ts';
+import { defaultRoutes, type Gateways, selectGateways } from './gateways.ts';
+import { hostRequests, type PortTargets, portEntries, portTargets, publishedPorts, relayedPorts } from './published.ts';
+import { dnsView } from './views.ts';
+
+export interface WiringDeps {
+  readonly host: SandboxHost;
+  readonly firewall: Firewall;
+  readonly ports: PortAllocator;
+  /** Absent: ports are not relayed between the families. */
+  readonly relay?: PortRelay;
+  readonly resolver: Resolver;
+}
+
+/**
+ * What depends on all endpoints of a sandbox together: default routes, published ports, packet filter entries, the
+ * resolver's view. Goes from one set of endpoints to another; each step's undo goes on the caller's stack.
+ */
+export class Wiring {
+  readonly #deps: WiringDeps;
+
+  constructor(deps: WiringDeps) {
+    this.#deps = deps;
+  }
+
+  /** Afterwards `sandbox` shows what is now, except its record. Returns the ports as they are published now. */
+  async change(
+    sandbox: LiveSandbox,
+    endpoints: readonly LiveEndpoint[],
+    undo: Undo,
+  ): Promise<readonly PublishedPort[]> {
+    const before = selectGateways(sandbox.endpoints);
+    const after = selectGateways(endpoints);
+    this.#route(sandbox, { before, after }, undo);
+    const targets = portTargets(after);
+    const published = await this.#publish(sandbox, { after, targets }, undo);
+    await this.#filter(sandbox, firewallEntries(endpoints, published, targets), undo);
+    await this.#resolve(sandbox, endpoints, undo);
+    return published;
+  }
+
+  /** After a restart: takes what is there into memory, holding the ports again. Returns those that were lost. */
+  async restore(sandbox: LiveSandbox, endpoints: readonly LiveEndpoint[]): Promise<readonly PublishedPort[]> {
+    const gateways = selectGateways(endpoints);
+    const targets = portTargets(gateways);
+    const { requested, published } = sandbox.record.ports;
+    const requests = hostRequests(requested, targets);
+    const onHost = published.filter(({ hostPort }) => hostPort !== 0);
+    if (onHost.length > 0) {
+      const held = this.#deps.ports.restore(sandbox.record.ownerId, onHost);
+      sandbox.publication = { key: JSON.stringify(requests), held };
+    }
+    const lost = sandbox.publication?.held.lost ?? [];
+    const kept = published.filter((port) => !lost.some((one) => samePort(one, port)));
+    sandbox.firewall = firewallEntries(endpoints, kept, targets);
+    return lost;
+  }
+
+  /** The part of {@link restore} that must not keep others from being restored. */
+  async restoreServices(sandbox: LiveSandbox): Promise<void> {
+    const targets = portTargets(selectGateways(sandbox.endpoints));
+    const view = dnsView(sandbox.record, sandbox.endpoints);
+    await runAll(
+      [
+        () => this.#openRelay(sandbox, relayedPorts(sandbox.record.ports.published, targets)),
+        () => (view.networkIds.length > 0 && !sandbox.record.host ? this.#deps.resolver.setView(view) : undefined),
+      ],
+      'cannot restore services of a sandbox',
+    );
+  }
+
+  /** For a sandbox that ends: each step on its own, the namespace's routes end with it. */
+  tearDown(sandbox: LiveSandbox): readonly (() => unknown)[] {
+    return [
+      () => this.#closeRelay(sandbox),
+      async () => {
+        if (sandbox.firewall.length > 0) await this.#deps.firewall.apply({ remove: sandbox.firewall });
+        sandbox.firewall = [];
+      },
+      () => {
+        sandbox.publication?.held.release();
+        sandbox.publication = undefined;
+      },
+      () => this.#deps.resolver.removeView(sandbox.record.id),
+    ];
+  }
+
+  #route(sandbox: LiveSandbox, gateways: { before: Gateways; after: Gateways }, undo: Undo): void {
+    const { path } = sandbox.record;
+    const before = defaultRoutes(gateways.before);
+    const after = defaultRoutes(gateways.after);
+    if (JSON.stringify(before) === JSON.stringify(after)) return;
+    this.#deps.host.setDefaultRoutes(path, after, before);
+    undo.defer(() => this.#deps.host.setDefaultRoutes(path, before, after));
+  }
+
+  async #publish(
+    sandbox: LiveSandbox,
+    { after, targets }: { after: Gateways; targets: PortTargets },
+    undo: Undo,
+  ): Promise<readonly PublishedPort[]> {
+    const { requested } = sandbox.record.ports;
+    if (requested.length === 0) return [];
+    const requests = hostRequests(requested, targets);
+    this.#keepRelay(sandbox, undo);
+    await this.#holdAnew(sandbox, { requests, gateways: after }, undo);
+    const published = publishedPorts(requested, sandbox.publication?.held.published ?? [], targets);
+    await this.#relay(sandbox, relayedPorts(published, targets), undo);
+    return published;
+  }
+
+  /** Deferred first, so that it runs last: the relay listens on the sockets of held ports. */
+  #keepRelay(sandbox: LiveSandbox, undo: Undo): void {
+    const old = sandbox.relay;
+    undo.defer(async () => {
+      if (sandbox.relay === old) return;
+      await this.#closeRelay(sandbox);
+      if (old !== undefined) await this.#openRelay(sandbox, old.ports);
+    });
+  }
+
+  /** The same ports of the host go on being held, whichever endpoint they lead to. */
+  async #holdAnew(
+    sandbox: LiveSandbox,
+    what: { readonly requests: readonly PortRequest[]; readonly gateways: Gateways },
+    undo: Undo,
+  ): Promise<void> {
+    const key = JSON.stringify(what.requests);
+    const old = sandbox.publication;
+    if ((old?.key ?? '[]') === key) return;
+    await this.#closeRelay(sandbox);
+    old?.held.release();
+    sandbox.publication = undefined;
+    undo.defer(() => {
+      if (old === undefined) return;
+      const held = this.#deps.ports.restore(sandbox.record.ownerId, old.held.published);
+      sandbox.publication = { key: old.key, held };
+    });
+    if (what.requests.length > 0) sandbox.publication = this.#hold(sandbox, { ...what, key }, undo);
+  }
+
+  #hold(
+    sandbox: LiveSandbox,
+    what: { readonly requests: readonly PortRequest[]; readonly key: string; readonly gateways: Gateways },
+    undo: Undo,
+  ): Publication {
+    const { gateways } = what;
+    const families = [...(gateways.ipv4 ? [4 as const] : []), ...(gateways.ipv6 ? [6 as const] : [])];
+    try {
+      const held = this.#deps.ports.hold(sandbox.record.ownerId, what.requests, families);
+      undo.defer(() => {
+        held.release();
+        sandbox.publication = undefined;
+      });
+      return { key: what.key, held };
+    } catch (error) {
+      throw programmingFailed(error, gateways.ipv4 ?? gateways.ipv6);
+    }
+  }
+
+  async #relay(sandbox: LiveSandbox, relayed: readonly RelayedPort[], undo: Undo): Promise<void> {
+    if ((sandbox.relay?.key ?? '[]') === JSON.stringify(relayed)) return;
+    await this.#closeRelay(sandbox);
+    undo.defer(() => this.#closeRelay(sandbox));
+    await this.#openRelay(sandbox, relayed);
+  }
+
+  async #openRelay(sandbox: LiveSandbox, ports: readonly RelayedPort[]): Promise<void> {
+    const { relay } = this.#deps;
+    if (relay === undefined || ports.length === 0) return;
+    sandbox.relay = { key: JSON.stringify(ports), ports, close: await relay.open(ports) };
+  }
+
+  async #closeRelay(sandbox: LiveSandbox): Promise<void> {
+    const { relay } = sandbox;
+    sandbox.relay = undefined;
+    await relay?.close();
+  }
+
+  async #filter(sandbox: LiveSandbox, wanted: readonly FirewallEntry[], undo: Undo): Promise<void> {
+    const before = sandbox.firewall;
+    const change = difference(before, wanted);
+    if (change.add.length === 0 && change.remove.length === 0) return;
+    await this.#deps.firewall.apply(change);
+    sandbox.firewall = wanted;
+    undo.defer(async () => {
+      await this.#deps.firewall.apply({ add: change.remove, remove: change.add });
+      sandbox.firewall = before;
+    });
+  }
+
+  async #resolve(sandbox: LiveSandbox, endpoints: readonly LiveEndpoint[], undo: Undo): Promise<void> {
+    if (sandbox.record.host) return;
+    const before = dnsView(sandbox.record, sandbox.endpoints);
+    const after = dnsView(sandbox.record, endpoints);
+    if (JSON.stringify(before) === JSON.stringify(after)) return;
+    const show = (view: typeof after): Promise<void> =>
+      view.networkIds.length > 0
+        ? this.#deps.resolver.setView(view)
+        : this.#deps.resolver.removeView(sandbox.record.id);
+    // A view that was set half-way is taken back too.
+    undo.defer(() => show(before));
+    await show(after);
+  }
+}
+
+/** All that the packet filter holds for a sandbox. */
+export function firewallEntries(
+  endpoints: readonly LiveEndpoint[],
+  published: readonly PublishedPort[],
+  targets: PortTargets,
+): readonly FirewallEntry[] {
+  return [...endpoints.flatMap(({ attachment }) => attachment.firewall), ...portEntries(published, targets)];
+}
+
+function difference(
+  before: readonly FirewallEntry[],
+  after: readonly FirewallEntry[],
+): { readonly add: readonly FirewallEntry[]; readonly remove: readonly FirewallEntry[] } {
+  const texts = (entries: readonly FirewallEntry[]): ReadonlySet<string> =>
+    new Set(entries.map((entry) => JSON.stringify(entry)));
+  const [old, wanted] = [texts(before), texts(after)];
+  return {
+    add: after.filter((entry) => !old.has(JSON.stringify(entry))),
+    remove: before.filter((entry) => !wanted.has(JSON.stringify(entry))),
+  };
+}
+
+function samePort(a: PublishedPort, b: PublishedPort): boolean {
+  return a.protocol === b.protocol && a.hostIp === b.hostIp && a.hostPort === b.hostPort;
+}
+
+/** Docker's words around a port that cannot be had. */
+function programmingFailed(error: unknown, endpoint: LiveEndpoint | undefined): unknown {
+  if (!(error instanceof FairwayError) || endpoint === undefined) return error;
+  const { name, id }: { name: string; id: Id } = endpoint.record;
+  return new FairwayError(
+    `driver failed programming external connectivity on endpoint ${name} (${id}): ${messageOf(error)}`,
+    { code: error.code, kind: error.kind, cause: error },
+  );
+}

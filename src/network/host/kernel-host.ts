@@ -1,0 +1,113 @@
+import { type Cidr, familyOf, type IpFamily } from '../../base/index.ts';
+import {
+  createNetns,
+  deleteNetns,
+  isErrno,
+  type NetnsHandle,
+  openNetns,
+  type RouteSpec,
+  Rtnl,
+  writeSysctl,
+} from '../../kernel/index.ts';
+import type { DefaultRoute, DefaultRoutes, ExtraRoute, SandboxHost } from './host.ts';
+
+export interface KernelHostDeps {
+  /** In the namespace of the daemon. */
+  readonly rtnl: Rtnl;
+}
+
+/** What every container may expect: low ports and ping without privileges, as Docker sets them. */
+const DEFAULT_SYSCTLS: Readonly<Record<string, string>> = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': '0 2147483647',
+};
+const MAIN_TABLE = 254;
+
+export class KernelHost implements SandboxHost {
+  readonly #rtnl: Rtnl;
+
+  constructor(deps: KernelHostDeps) {
+    this.#rtnl = deps.rtnl;
+  }
+
+  createNamespace(path: string, sysctls: Readonly<Record<string, string>>): void {
+    using undo = new DisposableStack();
+    createNetns(path);
+    undo.defer(() => deleteNetns(path));
+    using ns = openNetns(path);
+    using rtnl = Rtnl.open(ns);
+    const loopback = rtnl.links.get('lo');
+    if (loopback !== undefined) rtnl.links.set(loopback.index, { up: true });
+    for (const [key, value] of Object.entries(DEFAULT_SYSCTLS)) {
+      if (sysctls[key] === undefined) writeIfKnown(key, value, ns);
+    }
+    for (const [key, value] of Object.entries(sysctls)) writeSysctl(key, value, ns);
+    undo.move();
+  }
+
+  removeNamespace(path: string): void {
+    deleteNetns(path);
+  }
+
+  ownNamespacePath(): string {
+    return `/proc/${process.pid}/ns/net`;
+  }
+
+  setDefaultRoutes(path: string, after: DefaultRoutes, before: DefaultRoutes): void {
+    if (same(after.ipv4, before.ipv4) && same(after.ipv6, before.ipv6)) return;
+    using ns = openNetns(path);
+    using rtnl = Rtnl.open(ns);
+    if (!same(after.ipv4, before.ipv4)) changeDefault(rtnl, 4, { after: after.ipv4, before: before.ipv4 });
+    if (!same(after.ipv6, before.ipv6)) changeDefault(rtnl, 6, { after: after.ipv6, before: before.ipv6 });
+  }
+
+  addRoutes(path: string, ifname: string, routes: readonly ExtraRoute[]): void {
+    if (routes.length === 0) return;
+    using ns = openNetns(path);
+    using rtnl = Rtnl.open(ns);
+    const linkIndex = rtnl.links.get(ifname)?.index;
+    for (const route of routes) rtnl.routes.add({ ...route, linkIndex, ifMissing: true });
+  }
+
+  busySubnets(): readonly Cidr[] {
+    const onLink = this.#rtnl.routes
+      .list()
+      .filter((route) => route.table === MAIN_TABLE && route.type === 'unicast' && route.gateway === undefined);
+    return onLink.flatMap(({ destination }) => (destination === undefined ? [] : [destination]));
+  }
+}
+
+/** The new one first: what leaves meanwhile finds a way. */
+function changeDefault(
+  rtnl: Rtnl,
+  family: IpFamily,
+  change: { readonly after: DefaultRoute | undefined; readonly before: DefaultRoute | undefined },
+): void {
+  const { after, before } = change;
+  const old = before === undefined ? undefined : routeSpec(rtnl, family, before);
+  const wanted = after === undefined ? undefined : routeSpec(rtnl, family, after);
+  // Replacing an IPv6 route with another link leaves both.
+  if (old !== undefined && (wanted === undefined || family === 6)) rtnl.routes.remove(old);
+  if (wanted !== undefined) rtnl.routes.replace(wanted);
+}
+
+/** Undefined when the link has gone, and its routes with it. */
+function routeSpec(rtnl: Rtnl, family: IpFamily, route: DefaultRoute): RouteSpec | undefined {
+  const linkIndex = rtnl.links.get(route.ifname)?.index;
+  if (linkIndex === undefined) return undefined;
+  const { gateway } = route;
+  // A gateway outside the subnet (macvlan) is reached on the link all the same.
+  return { family, linkIndex, gateway, ...(gateway !== undefined && familyOf(gateway) === 4 ? { onlink: true } : {}) };
+}
+
+function same(a: DefaultRoute | undefined, b: DefaultRoute | undefined): boolean {
+  return a?.ifname === b?.ifname && a?.gateway === b?.gateway;
+}
+
+function writeIfKnown(key: string, value: string, ns: NetnsHandle): void {
+  try {
+    writeSysctl(key, value, ns);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}

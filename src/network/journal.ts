@@ -1,0 +1,74 @@
+import type { Id } from '../base/index.ts';
+import type {
+  Attachment,
+  AttachSpec,
+  EndpointRecord,
+  NetworkRecord,
+  SandboxRecord,
+  Store,
+  StoreOperation,
+} from '../model/index.ts';
+
+/** An endpoint as stored, with its place among the others of its sandbox. */
+export interface StoredEndpoint {
+  readonly order: number;
+  readonly endpoint: EndpointRecord;
+}
+
+/** What {@link NetworkDriver.detach} needs, without any other record. */
+export interface Leftover {
+  readonly driver: string;
+  readonly spec: AttachSpec;
+  readonly state: Attachment['state'];
+}
+
+/**
+ * What was begun and not finished: written before the kernel is touched, deleted in the commit that finishes. After a
+ * `kill -9` it tells what to clean up.
+ */
+export type Unfinished =
+  | { readonly kind: 'network'; readonly network: NetworkRecord }
+  | { readonly kind: 'sandbox'; readonly path: string; readonly endpoints: readonly Leftover[] }
+  | { readonly kind: 'endpoint'; readonly endpoint: Leftover };
+
+const NETWORKS = 'networks/';
+const SANDBOXES = 'sandboxes/';
+const ENDPOINTS = 'endpoints/';
+const UNFINISHED = 'unfinished/';
+
+export const put = {
+  network: (network: NetworkRecord): StoreOperation => ({ put: `${NETWORKS}${network.id}`, value: network }),
+  sandbox: (sandbox: SandboxRecord): StoreOperation => ({ put: `${SANDBOXES}${sandbox.id}`, value: sandbox }),
+  endpoint: (stored: StoredEndpoint): StoreOperation => ({ put: `${ENDPOINTS}${stored.endpoint.id}`, value: stored }),
+  unfinished: (id: Id, value: Unfinished): StoreOperation => ({ put: `${UNFINISHED}${id}`, value }),
+};
+
+export const drop = {
+  network: (id: Id): StoreOperation => ({ delete: `${NETWORKS}${id}` }),
+  sandbox: (id: Id): StoreOperation => ({ delete: `${SANDBOXES}${id}` }),
+  endpoint: (id: Id): StoreOperation => ({ delete: `${ENDPOINTS}${id}` }),
+  unfinished: (id: Id): StoreOperation => ({ delete: `${UNFINISHED}${id}` }),
+};
+
+export interface StoredState {
+  readonly networks: readonly NetworkRecord[];
+  readonly sandboxes: readonly SandboxRecord[];
+  /** In the order of attachment. */
+  readonly endpoints: readonly StoredEndpoint[];
+  readonly unfinished: readonly { readonly id: Id; readonly what: Unfinished }[];
+}
+
+export async function loadState(store: Store): Promise<StoredState> {
+  const [networks, sandboxes, endpoints, unfinished] = await Promise.all([
+    store.list<NetworkRecord>(NETWORKS),
+    store.list<SandboxRecord>(SANDBOXES),
+    store.list<StoredEndpoint>(ENDPOINTS),
+    store.list<Unfinished>(UNFINISHED),
+  ]);
+  return {
+    networks: networks.map(({ value }) => value),
+    sandboxes: sandboxes.map(({ value }) => value),
+    endpoints: endpoints.map(({ value }) => value).sort((a, b) => a.order - b.order),
+    unfinished: unfinished.map(({ key, value }) => ({ id: key.slice(UNFINISHED.length) as Id, what: value })),
+  };
+}

@@ -1,0 +1,149 @@
+import {
+  type FairwayError,
+  familyOf,
+  forbidden,
+  type IpFamily,
+  invalid,
+  isObjectName,
+  notFound,
+  unavailable,
+} from '../base/index.ts';
+import type { NetworkDriver, NetworkRecord, NetworkRequest, PoolRequest } from '../model/index.ts';
+import { checkPoolRequests } from '../services/ipam/index.ts';
+import { isPredefined } from './lookup.ts';
+
+export type PlannedNetwork = Omit<NetworkRecord, 'id' | 'created' | 'pools' | 'driverState'>;
+
+export interface RequestContext {
+  readonly drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly findByName: (name: string) => NetworkRecord | undefined;
+  /** Drivers that have their one network already. */
+  readonly taken: ReadonlySet<string>;
+  /** Made by the daemon itself. */
+  readonly predefined: boolean;
+}
+
+const DEFAULT_DRIVER = 'bridge';
+
+/** Checks all that can be said of a request without the kernel, and fills in what it leaves out. */
+export function planNetwork(request: NetworkRequest, context: RequestContext): PlannedNetwork {
+  checkName(request.name, context.predefined);
+  checkScope(request);
+  const merged = request.configFrom === undefined ? request : mergeConfig(request, context);
+  const families = enabledFamilies(merged);
+  const requested = merged.ipam?.pools ?? [];
+  checkPoolRequests(requested);
+  return {
+    name: request.name,
+    scope: 'local',
+    driver: request.configOnly === true ? 'null' : (request.driver ?? DEFAULT_DRIVER),
+    ...families,
+    internal: request.internal ?? false,
+    attachable: request.attachable ?? false,
+    ingress: false,
+    configOnly: request.configOnly ?? false,
+    ...(request.configFrom === undefined ? {} : { configFrom: request.configFrom }),
+    options: merged.options ?? {},
+    labels: merged.labels ?? {},
+    ipam: { driver: ipamDriver(merged), options: merged.ipam?.options ?? {}, requested },
+  };
+}
+
+/** The driver of a planned network; none for a configuration-only one. */
+export function driverFor(plan: PlannedNetwork, context: RequestContext): NetworkDriver | undefined {
+  if (plan.configOnly) return undefined;
+  const driver = context.drivers.get(plan.driver);
+  if (driver === undefined) throw notFound('driver_not_found', `plugin "${plan.driver}" not found`);
+  if (driver.traits.predefinedOnly && (context.taken.has(plan.driver) || !context.predefined)) {
+    throw forbidden('driver_single', `only one instance of "${plan.driver}" network is allowed`);
+  }
+  return driver;
+}
+
+/** The pools to ask IPAM for: those given, and one of our choice for an enabled family without any. */
+export function poolRequests(plan: PlannedNetwork): readonly { family: IpFamily; request: PoolRequest }[] {
+  const given = plan.ipam.requested.map((request) => ({ family: poolFamily(request), request }));
+  const families: readonly (readonly [IpFamily, boolean])[] = [
+    [4, plan.enableIpv4],
+    [6, plan.enableIpv6],
+  ];
+  return families.flatMap(([family, enabled]) => {
+    const own = given.filter((pool) => pool.family === family);
+    if (!enabled) return [];
+    return own.length > 0 ? own : [{ family, request: {} }];
+  });
+}
+
+function poolFamily(request: PoolRequest): IpFamily {
+  return request.subnet === undefined ? 4 : familyOf(request.subnet.ip);
+}
+
+function checkName(name: string, predefined: boolean): void {
+  if (name === '') throw invalid('invalid_name', 'invalid network name: name is empty');
+  if (!predefined && isPredefined(name)) {
+    throw forbidden('network_predefined', `operation is not permitted on predefined ${name} network `);
+  }
+  if (name.length > 255 || !isObjectName(name)) {
+    throw invalid('invalid_name', `invalid network name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  }
+}
+
+function checkScope(request: NetworkRequest): void {
+  if (request.configOnly === true) return;
+  if (request.driver === 'overlay' || request.ingress === true) throw notSwarmManager();
+  if (request.scope === 'global') {
+    throw forbidden('swarm_inactive', 'cannot create a swarm scoped network when swarm is not active');
+  }
+}
+
+function notSwarmManager(): FairwayError {
+  return unavailable(
+    'not_swarm_manager',
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+  );
+}
+
+function ipamDriver(request: NetworkRequest): string {
+  const name = request.ipam?.driver ?? '';
+  if (name === '' || name === 'default' || name === 'null') return name === '' ? 'default' : name;
+  throw notFound('ipam_driver_not_found', `plugin "${name}" not found`);
+}
+
+function mergeConfig(request: NetworkRequest, context: RequestContext): NetworkRequest {
+  const name = request.configFrom ?? '';
+  if (request.configOnly === true) {
+    throw forbidden('config_from_config', 'a configuration network cannot depend on another configuration network');
+  }
+  const config = context.findByName(name);
+  if (config === undefined) throw notFound('network_not_found', `network ${name} not found`);
+  if (!config.configOnly) {
+    throw forbidden('not_config_only', `network ${name} is not a configuration network`);
+  }
+  const pools = request.ipam?.pools ?? [];
+  if (pools.length > 0 || Object.keys(request.options ?? {}).length > 0) {
+    throw forbidden(
+      'config_conflict',
+      'user specified configurations are not supported if the network depends on a configuration network',
+    );
+  }
+  return {
+    ...request,
+    enableIpv4: config.enableIpv4,
+    enableIpv6: config.enableIpv6,
+    options: config.options,
+    labels: { ...config.labels, ...request.labels },
+    ipam: { driver: config.ipam.driver, options: config.ipam.options, pools: config.ipam.requested },
+  };
+}
+
+/** The fields win; the options of the same meaning count where a field is absent. */
+function enabledFamilies(request: NetworkRequest): Pick<NetworkRecord, 'enableIpv4' | 'enableIpv6'> {
+  const byOption = (family: IpFamily): boolean | undefined => {
+    const value = request.options?.[`com.docker.network.enable_ipv${family}`];
+    return value === undefined ? undefined : /^(1|t|true)$/i.test(value);
+  };
+  const enableIpv4 = request.enableIpv4 ?? byOption(4) ?? true;
+  const enableIpv6 = request.enableIpv6 ?? byOption(6) ?? false;
+  if (!enableIpv4 && !enableIpv6) throw invalid('no_family', 'IPv4 or IPv6 must be enabled');
+  return { enableIpv4, enableIpv6 };
+}

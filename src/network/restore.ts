@@ -1,0 +1,133 @@
+import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
+import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
+import type { AddressBook, Attacher, Wiring } from './endpoints/index.ts';
+import { dnsEndpoint } from './endpoints/index.ts';
+import type { SandboxHost } from './host/index.ts';
+import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
+import { type LiveSandbox, type NetworkState, newLiveSandbox } from './state.ts';
+
+export interface RestoreDeps {
+  readonly state: NetworkState;
+  readonly store: Store;
+  readonly ipam: Ipam;
+  readonly addresses: AddressBook;
+  readonly attacher: Attacher;
+  readonly wiring: Wiring;
+  readonly firewall: Firewall;
+  readonly resolver: Resolver;
+  readonly host: SandboxHost;
+  readonly drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly log?: Log;
+}
+
+/**
+ * Makes memory, services and kernel agree with the store after a restart, however the last daemon ended. What lives is not
+ * touched; what cannot be restored is logged and does not keep the rest from it.
+ */
+export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: SandboxRecord) => boolean): Promise<void> {
+  const stored = await loadState(deps.store);
+  const log = deps.log ?? silentLog;
+  for (const { id, what } of stored.unfinished) {
+    await attempt(log, `clean up after unfinished ${what.kind} ${id}`, () => cleanUp(deps, id, what));
+  }
+  for (const record of stored.networks) {
+    await attempt(log, `restore network "${record.name}"`, () => restoreNetwork(deps, record));
+  }
+  for (const record of stored.sandboxes) {
+    await attempt(log, `restore sandbox ${record.id}`, () => restoreSandbox(deps, record, stored));
+  }
+  // One transaction for all: no packet of theirs meets a half-filled table.
+  const { state } = deps;
+  const sandboxes = [...state.sandboxes.values()];
+  await attempt(log, 'restore the packet filter', () =>
+    deps.firewall.replaceAll([
+      ...[...state.networks.values()].flatMap(({ setup }) => setup.firewall),
+      ...sandboxes.flatMap(({ firewall }) => firewall),
+    ]),
+  );
+  for (const sandbox of sandboxes) {
+    if (alive(sandbox.record)) {
+      await attempt(log, `restore services of sandbox ${sandbox.record.id}`, () => restoreServices(deps, sandbox));
+    } else {
+      await attempt(log, `close sandbox ${sandbox.record.id}`, () => deps.attacher.close(sandbox));
+    }
+  }
+  await sweep(deps, log);
+}
+
+async function attempt(log: Log, what: string, work: () => Promise<void> | void): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    log.error({ reason: messageOf(error) }, `cannot ${what}`);
+  }
+}
+
+/** Undoes what a daemon was doing when it was killed. */
+async function cleanUp(deps: RestoreDeps, id: Id, what: Unfinished): Promise<void> {
+  if (what.kind === 'network') await deps.drivers.get(what.network.driver)?.removeNetwork(what.network);
+  else if (what.kind === 'endpoint') await detach(deps, what.endpoint);
+  else {
+    if (what.path !== '') deps.host.removeNamespace(what.path);
+    for (const endpoint of what.endpoints) await detach(deps, endpoint);
+  }
+  await deps.store.commit([drop.unfinished(id)]);
+}
+
+async function detach(deps: RestoreDeps, { driver, spec, state }: Leftover): Promise<void> {
+  await deps.drivers.get(driver)?.detach(spec, state);
+}
+
+async function restoreNetwork(deps: RestoreDeps, record: NetworkRecord): Promise<void> {
+  const { state, ipam, drivers, store } = deps;
+  const driver = record.configOnly ? undefined : drivers.get(record.driver);
+  for (const pool of record.pools) ipam.reservePool(record.id, pool, driver?.traits.allocatesGateway === false);
+  // Known even when its driver fails: it can be inspected and removed.
+  state.setNetwork({ record, driver, setup: { firewall: [] } });
+  if (driver === undefined) return;
+  const setup = await driver.restoreNetwork(record);
+  const changed = setup.state !== undefined && JSON.stringify(setup.state) !== JSON.stringify(record.driverState);
+  const restored = changed ? { ...record, driverState: setup.state ?? {} } : record;
+  if (changed) await store.commit([put.network(restored)]);
+  state.setNetwork({ record: restored, driver, setup });
+}
+
+async function restoreSandbox(deps: RestoreDeps, record: SandboxRecord, stored: StoredState): Promise<void> {
+  const log = deps.log ?? silentLog;
+  const own = record.host ? { ...record, path: deps.host.ownNamespacePath() } : record;
+  const sandbox: LiveSandbox = newLiveSandbox(own);
+  deps.state.sandboxes.set(record.id, sandbox);
+  for (const entry of stored.endpoints.filter(({ endpoint }) => endpoint.sandboxId === record.id)) {
+    await attempt(log, `restore endpoint ${entry.endpoint.id}`, () => {
+      const endpoint = deps.attacher.rebuild(own, entry);
+      sandbox.endpoints = [...sandbox.endpoints, endpoint];
+      deps.state.addEndpoint(endpoint);
+    });
+  }
+  const lost = await deps.wiring.restore(sandbox, sandbox.endpoints);
+  if (lost.length > 0) {
+    log.warn({ sandbox: record.id, owner: record.ownerId, lost }, 'ports of a container were taken by another process');
+  }
+}
+
+async function restoreServices(deps: RestoreDeps, sandbox: LiveSandbox): Promise<void> {
+  for (const endpoint of sandbox.endpoints) {
+    const named = dnsEndpoint(endpoint);
+    if (named !== undefined) await deps.resolver.addEndpoint(named);
+  }
+  await deps.wiring.restoreServices(sandbox);
+}
+
+/** Links that carry our mark and belong to nothing in the store. */
+async function sweep(deps: RestoreDeps, log: Log): Promise<void> {
+  const { state } = deps;
+  const networks = new Set(state.networks.keys());
+  const endpoints = new Set(
+    [...state.sandboxes.values()].flatMap((one) => one.endpoints.map(({ record }) => record.id)),
+  );
+  for (const driver of deps.drivers.values()) {
+    await attempt(log, `sweep leftovers of driver ${driver.traits.name}`, () =>
+      driver.sweep?.({ networks, endpoints }),
+    );
+  }
+}
