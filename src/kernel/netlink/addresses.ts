@@ -1,9 +1,17 @@
 import { type Cidr, cidrText, type Ip, type IpFamily, ipBytes, ipFromBytes } from '../../base/index.ts';
 import { isErrno } from '../ffi/index.ts';
-import { type Message, MessageWriter, pack, readAttributes, viewOf } from './codec.ts';
-import * as c from './constants.ts';
-import { afOf, afOfIp, familyOfAf } from './family.ts';
-import type { NetlinkSocket } from './socket.ts';
+import {
+  afOf,
+  afOfIp,
+  uapi as c,
+  familyOfAf,
+  type Message,
+  MessageWriter,
+  type NetlinkSocket,
+  pack,
+  readAttributes,
+  viewOf,
+} from './core/index.ts';
 
 /** How far an address or a route is valid, as the kernel numbers it. */
 export type Scope = 'universe' | 'site' | 'link' | 'host' | 'nowhere';

@@ -1,6 +1,5 @@
 import { AF_BRIDGE } from '../ffi/index.ts';
-import type { MessageWriter } from './codec.ts';
-import * as c from './constants.ts';
+import { uapi as c, type MessageWriter } from './core/index.ts';
 import { linkHeader } from './link-kinds.ts';
 
 /** Settings of a bridge's port. */

@@ -1,7 +1,14 @@
 import { type Ip, ipBytes, ipFromBytes, type Mac, macBytes, macFromBytes } from '../../base/index.ts';
 import { AF_BRIDGE, isErrno } from '../ffi/index.ts';
-import { type Message, MessageWriter, pack, readAttributes, viewOf } from './codec.ts';
-import * as c from './constants.ts';
+import {
+  uapi as c,
+  type Message,
+  MessageWriter,
+  type NetlinkSocket,
+  pack,
+  readAttributes,
+  viewOf,
+} from './core/index.ts';
 import {
   NDMSG_LENGTH,
   NEIGHBOUR_STATES,
@@ -9,7 +16,6 @@ import {
   neighbourHeader,
   neighbourStateOf,
 } from './neighbours.ts';
-import type { NetlinkSocket } from './socket.ts';
 
 export interface FdbSpec {
   /** A VXLAN link, or a port of a bridge. */

@@ -2,8 +2,14 @@
 // without waiting (the kernel answers within the call). It changes what it is told to and decides nothing.
 export * from './addresses.ts';
 export * from './bridge-port.ts';
-export { type Attributes, type Message, MessageWriter, readAttributes } from './codec.ts';
-export * from './errors.ts';
+export {
+  type Attributes,
+  type Message,
+  MessageWriter,
+  NetlinkError,
+  NetlinkSocket,
+  readAttributes,
+} from './core/index.ts';
 export * from './fdb.ts';
 export type { Link, LinkDetails, LinkStatistics } from './link-decode.ts';
 export * from './link-kinds.ts';
@@ -12,4 +18,3 @@ export * from './monitor.ts';
 export * from './neighbours.ts';
 export * from './routes.ts';
 export * from './rtnl.ts';
-export * from './socket.ts';

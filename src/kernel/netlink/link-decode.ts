@@ -1,6 +1,13 @@
 import { type Mac, macFromBytes } from '../../base/index.ts';
-import { type Attributes, listAttributes, type Message, readAttributes, textOf, viewOf } from './codec.ts';
-import * as c from './constants.ts';
+import {
+  type Attributes,
+  uapi as c,
+  listAttributes,
+  type Message,
+  readAttributes,
+  textOf,
+  viewOf,
+} from './core/index.ts';
 import { ipvlanModeOf, macvlanModeOf } from './link-modes.ts';
 
 export interface Link {

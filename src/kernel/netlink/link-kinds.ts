@@ -1,7 +1,6 @@
 import { familyOf, type Ip, ipBytes, type Mac, macBytes } from '../../base/index.ts';
 import type { NetnsHandle } from '../netns/index.ts';
-import { type MessageWriter, pack } from './codec.ts';
-import * as c from './constants.ts';
+import { uapi as c, type MessageWriter, pack } from './core/index.ts';
 import {
   IPVLAN_FLAGS,
   IPVLAN_MODES,

@@ -2,12 +2,9 @@ import { invalid, type Mac, macBytes } from '../../base/index.ts';
 import { AF_INET6, isErrno } from '../ffi/index.ts';
 import type { NetnsHandle } from '../netns/index.ts';
 import { type BridgePortSettings, bridgePortMessage } from './bridge-port.ts';
-import { MessageWriter } from './codec.ts';
-import * as c from './constants.ts';
-import { NetlinkError } from './errors.ts';
+import { uapi as c, MessageWriter, NetlinkError, NetlinkSocket } from './core/index.ts';
 import { decodeLink, type Link, type LinkStatistics } from './link-decode.ts';
 import * as kinds from './link-kinds.ts';
-import { NetlinkSocket } from './socket.ts';
 
 /** What {@link Links.set} changes; absent stays as it is. */
 export interface LinkChange {

@@ -19,8 +19,7 @@ import {
 } from '../ffi/index.ts';
 import { type NetnsHandle, runInNetns } from '../netns/index.ts';
 import { type Address, decodeAddress } from './addresses.ts';
-import { type Message, readMessages } from './codec.ts';
-import * as c from './constants.ts';
+import { uapi as c, type Message, readMessages } from './core/index.ts';
 import { decodeLink, type Link } from './link-decode.ts';
 import { decodeNeighbour, type Neighbour } from './neighbours.ts';
 import { decodeRoute, type Route } from './routes.ts';

@@ -1,9 +1,17 @@
 import { type Ip, type IpFamily, ipBytes, ipFromBytes, type Mac, macBytes, macFromBytes } from '../../base/index.ts';
 import { isErrno } from '../ffi/index.ts';
-import { type Message, MessageWriter, pack, readAttributes, viewOf } from './codec.ts';
-import * as c from './constants.ts';
-import { afOf, afOfIp, familyOfAf } from './family.ts';
-import type { NetlinkSocket } from './socket.ts';
+import {
+  afOf,
+  afOfIp,
+  uapi as c,
+  familyOfAf,
+  type Message,
+  MessageWriter,
+  type NetlinkSocket,
+  pack,
+  readAttributes,
+  viewOf,
+} from './core/index.ts';
 
 export type NeighbourState =
   | 'incomplete'

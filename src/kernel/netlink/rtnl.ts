@@ -1,11 +1,11 @@
 import { NETLINK_ROUTE } from '../ffi/index.ts';
 import type { NetnsHandle } from '../netns/index.ts';
 import { Addresses } from './addresses.ts';
+import { NetlinkSocket } from './core/index.ts';
 import { Fdb } from './fdb.ts';
 import { Links } from './links.ts';
 import { Neighbours } from './neighbours.ts';
 import { Routes } from './routes.ts';
-import { NetlinkSocket } from './socket.ts';
 
 /** One rtnetlink socket and what can be asked and changed through it in its network namespace. */
 export class Rtnl implements Disposable {

@@ -1,4 +1,4 @@
-import { errnoName, SystemError } from '../ffi/index.ts';
+import { errnoName, SystemError } from '../../ffi/index.ts';
 import { HEADER_LENGTH, type Message, readAttributes, viewOf } from './codec.ts';
 import { NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSGERR_ATTR_MSG } from './constants.ts';
 

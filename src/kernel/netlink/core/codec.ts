@@ -1,4 +1,4 @@
-import { internal } from '../../base/index.ts';
+import { internal } from '../../../base/index.ts';
 import { NLA_F_NESTED, NLA_TYPE_MASK } from './constants.ts';
 
 // Netlink is in host byte order; every machine Node runs on under Linux that we ship for is little-endian.

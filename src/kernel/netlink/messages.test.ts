@@ -3,9 +3,15 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Ip, type Mac, parseCidr } from '../../base/index.ts';
 import { addressMessage, decodeAddress } from './addresses.ts';
-import { listAttributes, MessageWriter, pack, readAttributes, readMessages } from './codec.ts';
-import * as c from './constants.ts';
-import { failureIn } from './errors.ts';
+import {
+  uapi as c,
+  failureIn,
+  listAttributes,
+  MessageWriter,
+  pack,
+  readAttributes,
+  readMessages,
+} from './core/index.ts';
 import { decodeFdb, fdbMessage } from './fdb.ts';
 import { decodeLink } from './link-decode.ts';
 import { createLinkMessage, vethData, vxlanData } from './link-kinds.ts';

@@ -1,5 +1,5 @@
-import { familyOf, type Ip, type IpFamily } from '../../base/index.ts';
-import { AF_INET, AF_INET6 } from '../ffi/index.ts';
+import { familyOf, type Ip, type IpFamily } from '../../../base/index.ts';
+import { AF_INET, AF_INET6 } from '../../ffi/index.ts';
 
 export function afOf(family: IpFamily): number {
   return family === 4 ? AF_INET : AF_INET6;

@@ -1,4 +1,4 @@
-import { internal } from '../../base/index.ts';
+import { internal } from '../../../base/index.ts';
 import {
   AF_NETLINK,
   bindSocket,
@@ -17,8 +17,8 @@ import {
   SystemError,
   sendDatagram,
   setSocketOption,
-} from '../ffi/index.ts';
-import { type NetnsHandle, runInNetns } from '../netns/index.ts';
+} from '../../ffi/index.ts';
+import { type NetnsHandle, runInNetns } from '../../netns/index.ts';
 import { type Message, type MessageWriter, readMessages } from './codec.ts';
 import { NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP } from './constants.ts';
 import { failureIn } from './errors.ts';
