@@ -1,4 +1,4 @@
-import { type Log, silentLog } from '../../base/index.ts';
+import { isKind, type Log, silentLog } from '../../base/index.ts';
 import {
   ContainersService,
   ContentService,
@@ -16,6 +16,7 @@ export interface ContainerdOptions {
   readonly socketPath: string;
   /** containerd's own namespaces: what one makes, the others do not see. Made on connecting. */
   readonly namespace: string;
+  /** When absent: overlayfs, or native (whole copies) where the kernel or file system has no overlays. */
   readonly snapshotter?: string;
   readonly log?: Log;
   /** How long to wait for the first answer. */
@@ -53,11 +54,12 @@ export class Containerd implements Disposable {
     const log = options.log ?? silentLog;
     const channel = await Channel.open(options.socketPath, options.namespace);
     try {
-      const client = new Containerd(channel, options.snapshotter ?? 'overlayfs');
-      const { version } = await client.version(options.connectMs);
-      await client.namespaces.ensure(options.namespace);
-      log.debug({ socket: options.socketPath, namespace: options.namespace, version }, 'connected to containerd');
-      return client;
+      const { version } = await versionOf(channel, options.connectMs);
+      await new NamespacesService(channel).ensure(options.namespace);
+      const snapshotter = options.snapshotter ?? (await usableSnapshotter(channel));
+      const { socketPath: socket, namespace } = options;
+      log.debug({ socket, namespace, version, snapshotter }, 'connected to containerd');
+      return new Containerd(channel, snapshotter);
     } catch (error) {
       channel.close();
       throw error;
@@ -73,8 +75,7 @@ export class Containerd implements Disposable {
   }
 
   version(deadlineMs?: number): Promise<{ version: string; revision: string }> {
-    const call = { service: 'version.v1.Version', method: 'Version', what: 'ask containerd for its version' };
-    return this.#channel.unary(call, {}, { deadlineMs });
+    return versionOf(this.#channel, deadlineMs);
   }
 
   close(): void {
@@ -83,5 +84,21 @@ export class Containerd implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+function versionOf(channel: Channel, deadlineMs?: number): Promise<{ version: string; revision: string }> {
+  const call = { service: 'version.v1.Version', method: 'Version', what: 'ask containerd for its version' };
+  return channel.unary(call, {}, { deadlineMs });
+}
+
+/** containerd tries an overlay mount when it starts and does not offer the snapshotter when that fails. */
+async function usableSnapshotter(channel: Channel): Promise<string> {
+  try {
+    await new SnapshotsService(channel, 'overlayfs').list(['name=="none"']);
+    return 'overlayfs';
+  } catch (error) {
+    if (isKind(error, 'unavailable')) throw error;
+    return 'native';
   }
 }

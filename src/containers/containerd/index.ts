@@ -3,4 +3,5 @@
 export * from './client.ts';
 export { ContainerdDaemon, type ContainerdDaemonOptions } from './daemon.ts';
 export * from './services/index.ts';
+export { endForgottenShims, type ForgottenShimOptions } from './shims.ts';
 export { ContainerdError } from './wire/index.ts';

@@ -84,6 +84,7 @@ export class Catalog {
   readonly #log: Log;
   readonly #platform: Platform;
   readonly #bodies = new Map<string, Body>();
+  readonly #unreadable = new Set<string>();
 
   constructor(deps: { engine: ImageEngine; log: Log }, options: { platform?: Platform } = {}) {
     this.#engine = deps.engine;
@@ -143,7 +144,11 @@ export class Catalog {
       return await this.read(record.target);
     } catch (error) {
       if (isKind(error, 'unavailable')) throw error;
-      this.#log.warn({ image: record.name, reason: messageOf(error) }, 'an image cannot be read and is not shown');
+      // Said once: every look at the images comes by here.
+      if (!this.#unreadable.has(record.target.digest)) {
+        this.#log.warn({ image: record.name, reason: messageOf(error) }, 'an image cannot be read and is not shown');
+        this.#unreadable.add(record.target.digest);
+      }
       return null;
     }
   }

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { Containerd } from '../containerd/index.ts';
 import { type PrivateContainerd, startPrivateContainerd } from '../containerd/testing/index.ts';
 import { ImageStore } from './index.ts';
 import { dockerArchive, streamOf, tarOf } from './testing/index.ts';
@@ -98,6 +99,22 @@ describe('images in a real containerd', () => {
     assert.deepEqual((await store.get('tree:x')).config.Entrypoint, ['sh']);
     assert.deepEqual((await store.remove(id))[0], { Untagged: 'tree:x' });
     assert.deepEqual(await kept(), []);
+  });
+
+  it('work with whole copies where there are no overlays', async () => {
+    using client = await Containerd.connect({
+      socketPath: own.daemon.socketPath,
+      namespace: 'copies',
+      snapshotter: 'native',
+    });
+    const store = new ImageStore({ engine: client });
+    const [id] = await store.load(streamOf(await dockerArchive([{ tags: ['box:1'], layers: [base, top] }])));
+    const [mount] = await store.prepareRootfs('tree', await store.get(id ?? ''));
+    assert.equal(mount?.type, 'bind');
+    assert.equal(await readFile(join(mount?.source ?? '', 'etc/motd'), 'utf8'), 'hello');
+    await store.removeRootfs('tree');
+    await store.remove('box:1');
+    assert.deepEqual(await client.snapshots.list(), []);
   });
 
   it('are made of what was written in a file tree', async () => {
