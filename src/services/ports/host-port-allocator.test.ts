@@ -220,7 +220,7 @@ describe('taking a socket over', () => {
     const held = ports.hold(owner, [request(8080)]);
     const [four, six] = held.published;
     assert.ok(four !== undefined && six !== undefined);
-    assert.equal(ports.takeSocket(six), 3);
+    assert.deepEqual(ports.takeSocket(six), { fd: 3, family: 6 });
     assert.equal(ports.takeSocket(four), undefined);
     assert.throws(() => ports.hold(owner, [request(8080)]), /already allocated/);
     held.release();

@@ -1,4 +1,4 @@
-import { FairwayError, familyOf, type Id, type Ip, parseIp } from '../../base/index.ts';
+import { FairwayError, familyOf, type Id, type Ip, type IpFamily, parseIp } from '../../base/index.ts';
 import {
   holdPort,
   isErrno,
@@ -99,12 +99,15 @@ export class HostPortAllocator implements PortAllocator {
   }
 
   /**
-   * Gives the socket of a held port to whoever will listen on it, as an open descriptor that is theirs to close. They close
-   * it before the port is released. Undefined when it was taken before, or is not held.
+   * Gives the socket of a held port to whoever will listen on it: a descriptor that is theirs to close, before the port is
+   * released. `family` is that of the socket. Undefined when it was taken before, or is not held.
    */
-  takeSocket(port: Pick<PublishedPort, 'protocol' | 'hostIp' | 'hostPort'>): number | undefined {
-    const socket = this.#held.get(holdingKey(port.protocol, port.hostIp, port.hostPort))?.socket;
-    return socket === undefined || socket.closed ? undefined : socket.release();
+  takeSocket(
+    port: Pick<PublishedPort, 'protocol' | 'hostIp' | 'hostPort'>,
+  ): { readonly fd: number; readonly family: IpFamily } | undefined {
+    const held = this.#held.get(holdingKey(port.protocol, port.hostIp, port.hostPort));
+    if (held === undefined || held.socket.closed) return undefined;
+    return { fd: held.socket.release(), family: held.ips.some((ip) => familyOf(ip) === 6) ? 6 : 4 };
   }
 
   #holdOne(request: PortRequest): Holding {

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { describe, it } from 'node:test';
+import { type Clock, parseIp } from '../../base/index.ts';
+import type { Protocol, RelayedPort } from '../../model/index.ts';
+import type { BoundDescriptor } from './endpoints.ts';
+import { NodePortRelay } from './node-port-relay.ts';
+import { openUdpRelay } from './udp-relay.ts';
+
+/** A loopback address that no other process has reason to use, so that a free port stays free. */
+const LOOPBACK = parseIp(`127.99.${(process.pid >> 8) & 0xff}.${(process.pid & 0x7f) + 1}`);
+const timeout = 30_000;
+
+function relayed(hostPort: number, targetPort: number, protocol: Protocol = 'tcp'): RelayedPort {
+  return {
+    published: { protocol, containerPort: targetPort, hostIp: LOOPBACK, hostPort },
+    target: { ip: LOOPBACK, port: targetPort },
+  };
+}
+
+/** A TCP server on a port of its own; every connection goes to `serve`. */
+async function tcpServer(serve: (socket: Socket) => void): Promise<{ port: number } & AsyncDisposable> {
+  const server = createServer({ allowHalfOpen: true }, serve);
+  server.listen(0, LOOPBACK);
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** All that the other side sends until it ends. (`stream/consumers` would destroy the socket, our direction included.) */
+async function collect(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(Buffer.from(chunk)));
+  await once(socket, 'end');
+  return Buffer.concat(chunks);
+}
+
+/** A relay that is closed at the end of the test, whatever happens. */
+async function openRelay(...ports: RelayedPort[]): Promise<{ close: () => Promise<void> } & AsyncDisposable> {
+  const close = await new NodePortRelay().open(ports);
+  return { close, [Symbol.asyncDispose]: close };
+}
+
+async function freePort(): Promise<number> {
+  await using server = await tcpServer(() => {});
+  return server.port;
+}
+
+describe('relaying TCP', () => {
+  it('passes what the client sends before it ends, and the answer after', { timeout }, async () => {
+    await using server = await tcpServer((socket) => {
+      void collect(socket).then((all) => socket.end(`got ${all.length}`));
+    });
+    const hostPort = await freePort();
+    await using relay = await openRelay(relayed(hostPort, server.port));
+    const client = connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true });
+    client.end(Buffer.alloc(3_000_000));
+    assert.equal(String(await collect(client)), 'got 3000000');
+    await relay.close();
+  });
+
+  it('passes the end of the server while the client goes on', { timeout }, async () => {
+    const received: Promise<Buffer>[] = [];
+    await using server = await tcpServer((socket) => {
+      received.push(collect(socket));
+      socket.end('bye');
+    });
+    const hostPort = await freePort();
+    await using relay = await openRelay(relayed(hostPort, server.port));
+    const client = connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true });
+    assert.equal(String(await collect(client)), 'bye');
+    client.end('still here');
+    assert.equal(String(await received[0]), 'still here');
+    await relay.close();
+  });
+
+  it('resets the client when the target refuses', { timeout }, async () => {
+    const hostPort = await freePort();
+    const closedPort = await freePort();
+    await using _relay = await openRelay(relayed(hostPort, closedPort));
+    const client = connect({ host: LOOPBACK, port: hostPort });
+    await assert.rejects(once(client, 'end'), { code: 'ECONNRESET' });
+  });
+
+  it('ends connections when it is closed, and frees the port', { timeout }, async () => {
+    await using server = await tcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.write('hello');
+      socket.on('end', () => socket.end());
+      socket.resume();
+    });
+    const hostPort = await freePort();
+    await using relay = await openRelay(relayed(hostPort, server.port));
+    const client = connect({ host: LOOPBACK, port: hostPort });
+    client.on('error', () => {});
+    await once(client, 'data');
+    const closed = once(client, 'close');
+    await relay.close();
+    await closed;
+    await using _again = await openRelay(relayed(hostPort, server.port));
+  });
+
+  it('opens all or nothing, and names the port that is taken', { timeout }, async () => {
+    await using taken = await tcpServer(() => {});
+    const hostPort = await freePort();
+    const relay = new NodePortRelay();
+    await assert.rejects(relay.open([relayed(hostPort, 1), relayed(taken.port, 1)]), {
+      message: `failed to bind host port for ${LOOPBACK}:${taken.port}/tcp: address already in use`,
+    });
+    await (await relay.open([relayed(hostPort, 1)]))();
+  });
+
+  it('listens on the socket that holds the port', { timeout }, async () => {
+    const asked: number[] = [];
+    const sockets = {
+      takeSocket: ({ hostPort }: { hostPort: number }): BoundDescriptor | undefined => {
+        asked.push(hostPort);
+        return undefined;
+      },
+    };
+    const hostPort = await freePort();
+    await (await new NodePortRelay({ sockets }).open([relayed(hostPort, 1)]))();
+    assert.deepEqual(asked, [hostPort]);
+  });
+
+  it('leaves SCTP alone', async () => {
+    await (await new NodePortRelay().open([relayed(1, 1, 'sctp')]))();
+  });
+});
+
+/** A clock whose timers are run by hand. */
+class HandClock implements Clock {
+  readonly timers = new Set<() => void>();
+
+  now(): number {
+    return 0;
+  }
+
+  nowNanos(): bigint {
+    return 0n;
+  }
+
+  after(_ms: number, callback: () => void): () => void {
+    this.timers.add(callback);
+    return () => this.timers.delete(callback);
+  }
+}
+
+describe('relaying UDP', () => {
+  it('answers each client, one session each, and forgets the idle', { timeout }, async () => {
+    const peers = new Set<number>();
+    const server = createSocket('udp4', (data, { port, address }) => {
+      peers.add(port);
+      server.send(`echo ${data}`, port, address);
+    });
+    server.bind(0, LOOPBACK);
+    await once(server, 'listening');
+    const clock = new HandClock();
+    const hostPort = await freePort();
+    const relay = await openUdpRelay(
+      { host: LOOPBACK, port: hostPort },
+      { ip: LOOPBACK, port: server.address().port },
+      { clock, idleMs: 1, maxClients: 2 },
+    );
+    const clients = [createSocket('udp4'), createSocket('udp4')];
+    const ask = async (index: number, text: string): Promise<string> => {
+      const client = clients[index];
+      assert.ok(client);
+      const answer = once(client, 'message');
+      client.send(text, hostPort, LOOPBACK);
+      return String((await answer)[0]);
+    };
+    assert.equal(await ask(0, 'a'), 'echo a');
+    assert.equal(await ask(1, 'b'), 'echo b');
+    assert.equal(await ask(0, 'c'), 'echo c');
+    assert.equal(peers.size, 2);
+    assert.equal(clock.timers.size, 2);
+    for (const expire of [...clock.timers]) expire();
+    assert.equal(clock.timers.size, 0);
+    assert.equal(await ask(0, 'd'), 'echo d');
+    await relay.close();
+    await relay.close();
+    assert.equal(clock.timers.size, 0);
+    for (const socket of [...clients, server]) {
+      socket.close();
+      await once(socket, 'close');
+    }
+  });
+});
