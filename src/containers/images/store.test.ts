@@ -262,6 +262,18 @@ describe('moving images', () => {
     await assert.rejects(store.save(['nope']), { message: 'No such image: nope:latest' });
   });
 
+  it('minds neither a reader that goes away nor a blob that is gone', async () => {
+    const { store, load, engine } = await setUp();
+    await load({ tags: ['app:1'], layers: [Buffer.alloc(3 << 20)] });
+    for await (const _ of await store.save(['app:1'])) break;
+    const image = await store.get('app:1');
+    engine.blobs.delete(image.manifest.layers[0]?.digest ?? '');
+    const reading = async (): Promise<void> => {
+      for await (const _ of await store.save(['app:1']));
+    };
+    await assert.rejects(reading(), { kind: 'notFound' });
+  });
+
   it('imports a file tree with changes', async () => {
     const { store, events } = await setUp();
     const id = await store.import(streamOf(await layer('a')), { repo: 'tree', changes: ['CMD ["x"]'], message: 'hi' });

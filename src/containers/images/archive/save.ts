@@ -47,18 +47,20 @@ async function writeAll(
 }
 
 async function writeBlob(pack: Pack, engine: Pick<ImageEngine, 'content'>, blob: Descriptor): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const header = { name: blobPath(blob.digest), size: blob.size, mode: 0o644, mtime: MTIME };
-    const entry = pack.entry(header, (error) => (error ? reject(error) : resolve()));
-    const source = Readable.from(engine.content.read(blob.digest), { objectMode: false });
-    source.on('error', reject);
-    // A reader that goes away destroys the pack, and the entry with it.
-    entry.on('close', () => {
-      source.destroy();
-      resolve();
-    });
-    source.pipe(entry as unknown as NodeJS.WritableStream);
-  });
+  const header = { name: blobPath(blob.digest), size: blob.size, mode: 0o644, mtime: MTIME };
+  const ended = Promise.withResolvers<void>();
+  // It fails also while nobody waits for it.
+  ended.promise.catch(() => {});
+  const entry = pack.entry(header, (error) => (error ? ended.reject(error) : ended.resolve()));
+  entry.on('error', ended.reject);
+  entry.on('close', () => ended.reject(new Error('the reader of the archive has gone')));
+  for await (const chunk of engine.content.read(blob.digest)) {
+    if (entry.write(chunk)) continue;
+    const drained = new Promise<void>((resolve) => entry.once('drain', resolve));
+    await Promise.race([drained, ended.promise]);
+  }
+  entry.end(null);
+  await ended.promise;
 }
 
 function writeJson(pack: Pack, name: string, value: unknown): void {
