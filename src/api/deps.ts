@@ -1,0 +1,98 @@
+import type { Clock, Log } from '../base/index.ts';
+import type { ContainerFiles, ContainerStatistics, Containers, Execs, Volumes } from '../containers/contract.ts';
+import type { ImageStore, Progress } from '../containers/images/index.ts';
+import type { EngineEvent } from '../model/index.ts';
+import type { Networks } from '../network/contract.ts';
+
+/** What the API asks of images on this machine; {@link ImageStore} gives it. */
+export type ApiImages = Pick<
+  ImageStore,
+  'inspect' | 'list' | 'history' | 'load' | 'import' | 'save' | 'tag' | 'remove' | 'prune'
+>;
+
+export interface RegistryAuth {
+  readonly username?: string;
+  readonly password?: string;
+  readonly serverAddress?: string;
+  readonly identityToken?: string;
+  readonly registryToken?: string;
+}
+
+/** Images of other machines. Absent: pulling and pushing answer with a clear error. */
+export interface ApiRegistry {
+  /** `reference` with its tag or digest. What `docker pull` prints goes to `progress`. */
+  pull(
+    reference: string,
+    options: {
+      readonly platform?: string;
+      readonly auth?: RegistryAuth;
+      readonly progress: Progress;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void>;
+  push?(
+    reference: string,
+    options: { readonly auth?: RegistryAuth; readonly progress: Progress; readonly signal: AbortSignal },
+  ): Promise<void>;
+  /** Checks credentials; resolves to the status text. */
+  login?(auth: RegistryAuth): Promise<string>;
+  /** The manifest's descriptor and platforms, for `GET /distribution/{name}/json`. */
+  describe?(
+    reference: string,
+    auth?: RegistryAuth,
+  ): Promise<{
+    readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
+    readonly platforms: readonly { readonly os: string; readonly architecture: string; readonly variant?: string }[];
+  }>;
+}
+
+/** The last events and those to come. */
+export interface ApiEvents {
+  /** Oldest first. */
+  history(): readonly EngineEvent[];
+  /** Returns the unsubscription. */
+  on(listener: (event: EngineEvent) => void): () => void;
+}
+
+/** What `/info` and `/version` tell of the daemon; asked anew for every request, so a reload shows. */
+export interface EngineFacts {
+  readonly id: string;
+  readonly version: string;
+  readonly gitCommit: string;
+  /** RFC 3339. */
+  readonly buildTime: string;
+  readonly dataRoot: string;
+  readonly storageDriver: string;
+  readonly loggingDriver: string;
+  readonly cgroupDriver: string;
+  readonly cgroupVersion: '1' | '2';
+  readonly debug: boolean;
+  readonly experimental: boolean;
+  readonly liveRestore: boolean;
+  readonly labels: readonly string[];
+  readonly networkDrivers: readonly string[];
+  readonly addressPools: readonly { readonly base: string; readonly size: number }[];
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  readonly ipv4Forwarding: boolean;
+  readonly containerd: { readonly address: string; readonly version: string; readonly namespace: string };
+  readonly runcVersion: string;
+  readonly securityOptions: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** The slices of the engine that the API serves. */
+export interface ApiDeps {
+  readonly networks: Networks;
+  readonly containers: Containers;
+  readonly execs: Execs;
+  readonly files: ContainerFiles;
+  readonly statistics: ContainerStatistics;
+  readonly volumes: Volumes;
+  readonly images: ApiImages;
+  readonly registry?: ApiRegistry;
+  readonly events: ApiEvents;
+  readonly facts: () => EngineFacts | Promise<EngineFacts>;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}

@@ -1,0 +1,131 @@
+import { type Id, invalid, systemClock } from '../../base/index.ts';
+import type { EndpointRecord, NetworkRecord } from '../../model/index.ts';
+import type { ApiDeps } from '../deps.ts';
+import { encodeNetwork, PREDEFINED } from '../encode/index.ts';
+import {
+  boolFilter,
+  type Call,
+  type Filters,
+  filtersOf,
+  hasLabels,
+  noContent,
+  ok,
+  passesLabels,
+  type Route,
+  timeOf,
+} from '../http/index.ts';
+import { ConnectBody, DisconnectBody, NetworkCreateBody, parseEndpoint, parseNetworkCreate } from '../wire/index.ts';
+
+type Deps = Pick<ApiDeps, 'networks' | 'containers' | 'clock'>;
+
+const LIST_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
+
+export function networkRoutes(deps: Deps): Route[] {
+  return [
+    { method: 'GET', path: '/networks', handle: (call) => list(deps, call) },
+    { method: 'POST', path: '/networks/create', handle: (call) => create(deps, call) },
+    { method: 'POST', path: '/networks/prune', handle: (call) => prune(deps, call) },
+    { method: 'GET', path: '/networks/:id*', handle: (call) => inspect(deps, call) },
+    { method: 'POST', path: '/networks/:id*/connect', handle: (call) => connect(deps, call) },
+    { method: 'POST', path: '/networks/:id*/disconnect', handle: (call) => disconnect(deps, call) },
+    { method: 'DELETE', path: '/networks/:id*', handle: (call) => remove(deps, call) },
+  ];
+}
+
+async function list({ networks, containers }: Deps, call: Call) {
+  const filters = filtersOf(call.query, LIST_FILTERS);
+  const kept = networks.list().filter((network) => passes(network, filters, () => networks.endpointsOf(network.id)));
+  if (call.version >= 28) return ok(kept.map((network) => encodeNetwork(network, { version: call.version })));
+  const owners = await ownersOf(containers);
+  return ok(
+    kept.map((network) =>
+      encodeNetwork(network, { version: call.version, endpoints: networks.endpointsOf(network.id), owners }),
+    ),
+  );
+}
+
+function passes(network: NetworkRecord, filters: Filters, endpoints: () => readonly EndpointRecord[]): boolean {
+  const predefined = PREDEFINED.includes(network.name);
+  const dangling = boolFilter(filters, 'dangling');
+  if (dangling !== undefined && dangling !== (!predefined && endpoints().length === 0)) return false;
+  for (const type of filters.type ?? []) {
+    if (type !== 'custom' && type !== 'builtin') throw invalid('invalid_filter', `invalid filter: 'type'='${type}'`);
+    if ((type === 'builtin') !== predefined) return false;
+  }
+  return (
+    oneOf(filters.driver, (driver) => driver === network.driver) &&
+    oneOf(filters.scope, (scope) => scope === network.scope) &&
+    oneOf(filters.id, (pattern) => matches(pattern, network.id)) &&
+    oneOf(filters.name, (pattern) => matches(pattern, network.name)) &&
+    hasLabels(network.labels, filters.label)
+  );
+}
+
+function oneOf(wanted: readonly string[] | undefined, test: (value: string) => boolean): boolean {
+  return wanted === undefined || wanted.length === 0 || wanted.some(test);
+}
+
+/** Docker takes the value of `name` and `id` for a regular expression. */
+function matches(pattern: string, value: string): boolean {
+  if (value.includes(pattern)) return true;
+  try {
+    return new RegExp(pattern).test(value);
+  } catch {
+    return false;
+  }
+}
+
+/** The container behind each endpoint. */
+async function ownersOf(containers: Deps['containers']): Promise<ReadonlyMap<Id, Id>> {
+  const views = await containers.list({ all: true, filters: {} });
+  return new Map(views.flatMap((view) => view.endpoints.map((endpoint) => [endpoint.id, view.id] as const)));
+}
+
+async function inspect({ networks, containers }: Deps, call: Call) {
+  const network = networks.find(call.params.id ?? '');
+  const wanted = call.query.get('scope');
+  if (wanted && wanted !== network.scope) networks.find(`${call.params.id} in scope ${wanted}`);
+  const endpoints = networks.endpointsOf(network.id);
+  const owners = endpoints.length > 0 ? await ownersOf(containers) : new Map<Id, Id>();
+  return ok(encodeNetwork(network, { version: call.version, endpoints, owners }));
+}
+
+async function create({ networks }: Deps, call: Call) {
+  const body = await call.json(NetworkCreateBody);
+  if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
+  const { network, warning } = await networks.create(parseNetworkCreate(body, call.version));
+  return ok({ Id: network.id, Warning: warning }, 201);
+}
+
+async function connect({ networks, containers }: Deps, call: Call) {
+  const body = await call.json(ConnectBody);
+  if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
+  const network = networks.find(call.params.id ?? '');
+  if (body.Container === '') throw invalid('no_container', 'invalid container name or ID: value is empty');
+  await containers.connect(body.Container, network.name, parseEndpoint(body.EndpointConfig));
+  return { status: 200 };
+}
+
+async function disconnect({ networks, containers }: Deps, call: Call) {
+  const body = await call.json(DisconnectBody);
+  if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
+  const network = networks.find(call.params.id ?? '');
+  if (body.Container === '') throw invalid('no_container', 'invalid container name or ID: value is empty');
+  await containers.disconnect(body.Container, network.name, { force: body.Force });
+  return { status: 200 };
+}
+
+async function remove({ networks }: Deps, call: Call) {
+  await networks.remove(call.params.id ?? '');
+  return noContent();
+}
+
+async function prune({ networks, clock = systemClock }: Deps, call: Call) {
+  const filters = filtersOf(call.query, ['label', 'label!', 'until']);
+  const limits = (filters.until ?? []).map((text) => timeOf(text, clock.now()));
+  const removed = await networks.prune((network) => {
+    const young = limits.some((limit) => BigInt(network.created) >= limit);
+    return young || !passesLabels(network.labels, filters);
+  });
+  return ok({ NetworksDeleted: removed.length > 0 ? removed : null });
+}

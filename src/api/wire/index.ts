@@ -1,0 +1,9 @@
+// What clients send: schemas of request bodies, and the step from them to typed requests. Everything is parsed and judged
+// here once; nothing below `api/` sees a member of a wire object. Calls nothing.
+export * from './container-create.ts';
+export { type CreateRequest, normalizeMode, parseCreate, parseResources, parseRestart } from './container-spec.ts';
+export { parseEndpoint } from './endpoint.ts';
+export * from './fields.ts';
+export * from './network-create.ts';
+export { parseBindings, parseExposed, parsePort } from './ports.ts';
+export { VolumeCreateBody } from './volume-create.ts';
