@@ -1,4 +1,4 @@
-import { type Emitter, isKind } from '../../base/index.ts';
+import { type Emitter, isKind, Serial } from '../../base/index.ts';
 import type { Descriptor, ImageRecord } from '../containerd/index.ts';
 import type { ImageEngine } from './blobs/index.ts';
 import { type Catalog, danglingName, type Image, isDanglingName } from './catalog.ts';
@@ -20,6 +20,7 @@ export type ImageEvents = Emitter<ImageEvent>;
 export class Namer {
   readonly #engine: ImageEngine;
   readonly #catalog: Catalog;
+  readonly #serial = new Serial<'names'>();
 
   constructor(deps: { engine: ImageEngine; catalog: Catalog }) {
     this.#engine = deps.engine;
@@ -30,7 +31,11 @@ export class Namer {
    * Points a name (in full) at a manifest or index. The image that had the name before stays, without a name if it was
    * its last. Resolves to that image's id, null when nobody lost the name.
    */
-  async assign(name: string, target: Descriptor): Promise<string | null> {
+  assign(name: string, target: Descriptor): Promise<string | null> {
+    return this.#serial.run('names', () => this.#assign(name, target));
+  }
+
+  async #assign(name: string, target: Descriptor): Promise<string | null> {
     const images = await this.#catalog.list();
     const holder = images.find(({ records }) => records.some((record) => record.name === name));
     const mine = await this.#catalog.read(target);
@@ -42,15 +47,28 @@ export class Namer {
   }
 
   /** Keeps an image that has no name. Does nothing when it has one. */
-  async keepDangling(target: Descriptor): Promise<void> {
-    const { id } = await this.#catalog.read(target);
-    const image = (await this.#catalog.list()).find((one) => one.id === id);
-    if (image) return;
-    await this.#put(danglingName(target.digest), target);
+  keepDangling(target: Descriptor): Promise<void> {
+    return this.#serial.run('names', async () => {
+      const { id } = await this.#catalog.read(target);
+      const image = (await this.#catalog.list()).find((one) => one.id === id);
+      if (!image) await this.#put(danglingName(target.digest), target);
+    });
   }
 
   /** Takes names away; the last one takes the image with it once containerd has collected. */
-  async remove(records: readonly ImageRecord[]): Promise<void> {
+  remove(records: readonly ImageRecord[]): Promise<void> {
+    return this.#serial.run('names', () => this.#remove(records));
+  }
+
+  /** Takes one name away and keeps the image. */
+  untag(image: Image, record: ImageRecord): Promise<void> {
+    return this.#serial.run('names', async () => {
+      await this.#keepWithout(image, record.name);
+      await this.#remove([record]);
+    });
+  }
+
+  async #remove(records: readonly ImageRecord[]): Promise<void> {
     for (const [index, record] of records.entries()) {
       try {
         await this.#engine.images.delete(record.name, { sync: index === records.length - 1 });
@@ -58,12 +76,6 @@ export class Namer {
         if (!isKind(error, 'notFound')) throw error;
       }
     }
-  }
-
-  /** Takes one name away and keeps the image. */
-  async untag(image: Image, record: ImageRecord): Promise<void> {
-    await this.#keepWithout(image, record.name);
-    await this.remove([record]);
   }
 
   async #keepWithout(image: Image, name: string): Promise<void> {
@@ -75,7 +87,7 @@ export class Namer {
   async #dropDangling(id: string): Promise<void> {
     const image = (await this.#catalog.list()).find((one) => one.id === id);
     const dangling = image?.records.filter((record) => isDanglingName(record.name)) ?? [];
-    if (image && dangling.length < image.records.length) await this.remove(dangling);
+    if (image && dangling.length < image.records.length) await this.#remove(dangling);
   }
 
   async #put(name: string, target: Descriptor): Promise<void> {

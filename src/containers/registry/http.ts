@@ -21,7 +21,7 @@ export interface HttpResponse {
 }
 
 /** Silence on a connection for so long is a failure. */
-const IDLE_MS = 60_000;
+const IDLE_MS = 120_000;
 const BODY_MAX = 8 << 20;
 
 /** HTTP as registries need it: streams both ways, no redirects by itself, and connections that are kept. */

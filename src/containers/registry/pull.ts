@@ -104,8 +104,9 @@ export class Puller {
     const progress = options.progress ?? (() => {});
     const wanted = withDefaultTag(reference);
     const shown = familiarName(wanted);
-    progress({ status: `Pulling from ${wanted.path}`, id: wanted.digest ?? wanted.tag ?? '' });
+    // Before the first line, so that a missing image can still be told by a status.
     const resolved = await this.resolve(wanted, options);
+    progress({ status: `Pulling from ${wanted.path}`, id: wanted.digest ?? wanted.tag ?? '' });
     return LeasedBlobs.during(this.#deps.engine, this.#clock.now(), async (blobs) => {
       const known = await this.#fetch(resolved, blobs, { ...options, progress });
       const id = await this.#deps.store.adopt(resolved.target, blobs.lease, {

@@ -218,11 +218,12 @@ describe('a registry', () => {
   });
 
   it('says that an image is missing or forbidden in the words of Docker', async () => {
-    const { pull } = local();
+    const { pull, messages } = local();
     await assert.rejects(pull('nope:7'), {
       kind: 'notFound',
       message: `manifest for ${host}/nope:7 not found: manifest unknown: manifest unknown`,
     });
+    assert.deepEqual(messages, []);
     remote.intercept = (_, response) => {
       refuse(response, 403, 'DENIED', 'requested access to the resource is denied');
       return true;
