@@ -40,7 +40,10 @@ export interface ContainerEngine {
 }
 
 /** What containers need of images. */
-export type ContainerImages = Pick<ImageStore, 'get' | 'prepareRootfs' | 'removeRootfs' | 'mountsOf' | 'rootfsSize'>;
+export type ContainerImages = Pick<
+  ImageStore,
+  'get' | 'inspect' | 'prepareRootfs' | 'removeRootfs' | 'mountsOf' | 'rootfsSize'
+>;
 
 export interface ContainersDeps {
   readonly containerd: ContainerEngine;

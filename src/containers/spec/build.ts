@@ -25,6 +25,8 @@ export interface SpecInput {
   readonly mounts: readonly MountPoint[];
   readonly cgroupsPath: string;
   readonly facts: HostFacts;
+  /** For limits the container does not name. */
+  readonly defaultUlimits: ContainerRecord['spec']['resources']['ulimits'];
 }
 
 const MASKED =
@@ -90,7 +92,7 @@ export function buildSpec(input: SpecInput): object {
       cwd: effective.workdir === '' ? '/' : effective.workdir,
       capabilities: { bounding: capabilities, effective: sets, permitted: sets, inheritable: [], ambient: [] },
       noNewPrivileges: settings.noNewPrivileges,
-      rlimits: rlimitsOf(resources.ulimits, facts),
+      rlimits: rlimitsOf(withDefaults(resources.ulimits, input.defaultUlimits), facts),
       ...(security.oomScoreAdj > 0 || (security.oomScoreAdj < 0 && facts.mayLowerOomScore)
         ? { oomScoreAdj: security.oomScoreAdj }
         : {}),
@@ -186,10 +188,13 @@ function devicesOf(record: ContainerRecord): object[] {
   return [...devices.values()];
 }
 
-function rlimitsOf(
-  ulimits: ContainerRecord['spec']['resources']['ulimits'],
-  facts: HostFacts,
-): { type: string; soft: number; hard: number }[] {
+type Ulimits = ContainerRecord['spec']['resources']['ulimits'];
+
+function withDefaults(own: Ulimits, defaults: Ulimits): Ulimits {
+  return [...defaults.filter(({ name }) => !own.some((one) => one.name === name)), ...own];
+}
+
+function rlimitsOf(ulimits: Ulimits, facts: HostFacts): { type: string; soft: number; hard: number }[] {
   return ulimits.map(({ name, soft, hard }) => {
     const type = `RLIMIT_${name.toUpperCase()}`;
     const ceiling = facts.hardLimits[type] ?? Number.MAX_SAFE_INTEGER;

@@ -3,6 +3,7 @@
 export * from './build.ts';
 export * from './capabilities.ts';
 export * from './devices.ts';
+export * from './exec.ts';
 export * from './host-facts.ts';
 export * from './resources.ts';
 export * from './rootfs.ts';

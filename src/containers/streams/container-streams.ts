@@ -13,7 +13,6 @@ export interface OutputSink {
 }
 
 export interface ProcessPipes {
-  readonly stdin?: Socket | undefined;
   readonly stdout?: Socket | undefined;
   readonly stderr?: Socket | undefined;
 }
@@ -51,13 +50,17 @@ export class ContainerStreams {
     return this.#drained;
   }
 
-  connect(pipes: ProcessPipes, sink: OutputSink, closeStdin: () => void): void {
+  connect(pipes: ProcessPipes, sink: OutputSink): void {
     this.#pipes = pipes;
-    if (pipes.stdin) this.#stdin.connect(pipes.stdin, closeStdin);
     const ends: Promise<void>[] = [];
     if (pipes.stdout) ends.push(this.#pump('stdout', pipes.stdout, sink));
     if (pipes.stderr) ends.push(this.#pump('stderr', pipes.stderr, sink));
     this.#drained = Promise.all(ends).then(() => {});
+  }
+
+  /** What was typed so far goes in now; `close` tells the process that nothing more comes. */
+  connectStdin(stdin: Socket, close: () => void): void {
+    this.#stdin.connect(stdin, close);
   }
 
   /** The run is over: closes the pipes and lets every client go. */

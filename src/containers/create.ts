@@ -1,0 +1,100 @@
+import type { Id } from '../base/index.ts';
+import type { Containers, Execs, Volumes } from './contract.ts';
+import type { ContainersDeps, ContainersOptions } from './engine.ts';
+import { ExecService } from './exec/index.ts';
+import { IoHub } from './io/index.ts';
+import { Announcer, ContainerService, Creator, Remover, Starter, Stopper, Supervisor } from './lifecycle/index.ts';
+import { Registry } from './records/index.ts';
+import { Restorer } from './restore.ts';
+import { type HostFacts, readHostFacts } from './spec/index.ts';
+import { Mounter, VolumeStore } from './volumes/index.ts';
+import { Wiring } from './wiring/index.ts';
+
+/** Everything there is to containers. `restore` comes first; `close` leaves them running. */
+export interface ContainerParts {
+  readonly containers: Containers;
+  readonly execs: Execs;
+  readonly volumes: Volumes;
+  /** Which containers were made from an image, for `docker rmi`. */
+  imageUsers(imageId: string): readonly { readonly id: Id; readonly running: boolean; readonly name: string }[];
+  /** Finds again what an earlier daemon left: running containers are taken up, ended ones cleaned up, policies obeyed. */
+  restore(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createContainers(deps: ContainersDeps, options: ContainersOptions): ContainerParts {
+  const { containerd, clock, log, events, images, sandboxes, networks, store } = deps;
+  let known: HostFacts | undefined;
+  const facts = (): HostFacts => {
+    known ??= readHostFacts();
+    return known;
+  };
+  const registry = new Registry({ store });
+  const announcer = new Announcer({ events });
+  const volumes = new VolumeStore(
+    {
+      store,
+      events,
+      clock,
+      log,
+      usedBy: (name) =>
+        registry.all().flatMap(({ id, record }) => (record.mounts.some((point) => point.name === name) ? [id] : [])),
+    },
+    { root: `${options.dataRoot}/volumes` },
+  );
+  const mounter = new Mounter({ volumes, events });
+  const wiring = new Wiring({ networks, sandboxes, registry }, options);
+  const io = new IoHub({ containerd, clock, log }, options);
+  const execs = new ExecService({ containerd, images, registry, announcer, facts, clock, log }, options);
+  const creator = new Creator({ images, registry, mounter, volumes, wiring, io, announcer, clock }, options);
+  const starter = new Starter({ containerd, images, registry, mounter, wiring, io, facts, clock, log }, options);
+  const stopper = new Stopper({ containerd, registry, announcer, clock, log }, options);
+  const remover = new Remover({ containerd, images, registry, volumes, wiring, io, announcer, log }, options);
+  const containers = new ContainerService(
+    {
+      containerd,
+      images,
+      sandboxes,
+      registry,
+      creator,
+      starter,
+      stopper,
+      remover,
+      wiring,
+      io,
+      announcer,
+      clock,
+      log,
+      supervise: (hooks) => new Supervisor({ containerd, registry, wiring, mounter, io, announcer, clock, log }, hooks),
+      onStart: () => {},
+      onExit: (container) => execs.containerEnded(container),
+    },
+    options,
+  );
+  const restorer = new Restorer({
+    containerd,
+    registry,
+    volumes,
+    sandboxes,
+    wiring,
+    io,
+    remover,
+    service: containers,
+    log,
+  });
+  return {
+    containers,
+    execs,
+    volumes,
+    imageUsers: (imageId) =>
+      registry
+        .all()
+        .filter(({ record }) => record.imageId === imageId)
+        .map(({ id, running, name }) => ({ id, running, name })),
+    restore: () => restorer.restore(),
+    close: async () => {
+      execs.close();
+      await containers.close();
+    },
+  };
+}

@@ -1,0 +1,412 @@
+import type { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import {
+  type Clock,
+  conflict,
+  FairwayError,
+  internal,
+  isKind,
+  type Log,
+  messageOf,
+  newId,
+  notFound,
+} from '../../base/index.ts';
+import { ContainerdError } from '../containerd/index.ts';
+import type { ExecOptions, Execs, ExecView, StreamSession } from '../contract.ts';
+import { type ContainerEngine, type ContainerImages, type ContainersOptions, pipeFolder } from '../engine.ts';
+import type { Announcer } from '../lifecycle/index.ts';
+import type { Container, Registry } from '../records/index.ts';
+import { execProcess, type HostFacts } from '../spec/index.ts';
+import {
+  DEFAULT_DETACH_KEYS,
+  makePipes,
+  openReader,
+  openWriter,
+  type PipePaths,
+  parseDetachKeys,
+  removePipes,
+  SharedStdin,
+} from '../streams/index.ts';
+
+export interface ExecServiceDeps {
+  readonly containerd: Pick<ContainerEngine, 'tasks'>;
+  readonly images: Pick<ContainerImages, 'mountsOf'>;
+  readonly registry: Registry;
+  readonly announcer: Announcer;
+  readonly facts: () => HostFacts;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Exec {
+  readonly id: string;
+  readonly container: Container;
+  readonly options: ExecOptions;
+  status: 'created' | 'running' | 'ended';
+  exitCode: number | undefined;
+  pid: number;
+}
+
+const DRAIN_MS = 2_000;
+/** Ended ones are forgotten after a while, as Docker does. */
+const KEEP_MS = 300_000;
+
+/** Further processes in running containers. They live in memory: the next daemon does not know them. */
+export class ExecService implements Execs {
+  readonly #deps: ExecServiceDeps;
+  readonly #options: ContainersOptions;
+  readonly #execs = new Map<string, Exec>();
+  readonly #stop = new AbortController();
+
+  constructor(deps: ExecServiceDeps, options: ContainersOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  async create(ref: string, options: ExecOptions): Promise<string> {
+    const container = this.#deps.registry.get(ref);
+    assertRunning(container, ref);
+    if (options.cmd.length === 0)
+      throw new FairwayError('No exec command specified', { code: 'no_command', kind: 'invalid' });
+    if (options.detachKeys) parseDetachKeys(options.detachKeys);
+    const exec: Exec = { id: newId(), container, options, status: 'created', exitCode: undefined, pid: 0 };
+    this.#execs.set(exec.id, exec);
+    container.execIds.add(exec.id);
+    this.#say(exec, `exec_create: ${options.cmd.join(' ')}`);
+    return exec.id;
+  }
+
+  async start(id: string, options: Parameters<Execs['start']>[1]): Promise<StreamSession | undefined> {
+    const exec = this.#get(id);
+    if (exec.status === 'running') throw conflict('exec_running', `exec ${id} has already started`);
+    if (exec.status === 'ended') throw conflict('exec_ended', `exec ${id} has already run`);
+    assertRunning(exec.container, exec.container.id);
+    exec.status = 'running';
+    const wants = (attached: boolean): boolean => attached && !options.detach;
+    const { tty } = exec.options;
+    const paths = makePipes(pipeFolder(this.#options, exec.container.id), id.slice(0, 16), {
+      stdin: wants(exec.options.attachStdin),
+      stdout: wants(exec.options.attachStdout) || (tty && !options.detach),
+      stderr: wants(exec.options.attachStderr) && !tty,
+    });
+    const outputs = new Outputs(paths);
+    try {
+      return await this.#launch(exec, paths, outputs, options);
+    } catch (error) {
+      outputs.destroy();
+      removePipes(paths);
+      throw this.#failed(exec, error);
+    }
+  }
+
+  inspect(id: string): ExecView {
+    const exec = this.#get(id);
+    return {
+      id: exec.id,
+      containerId: exec.container.id,
+      options: exec.options,
+      running: exec.status === 'running',
+      ...(exec.exitCode !== undefined && { exitCode: exec.exitCode }),
+      pid: exec.pid,
+    };
+  }
+
+  async resize(id: string, size: { readonly width: number; readonly height: number }): Promise<void> {
+    const exec = this.#get(id);
+    if (exec.status !== 'running') throw conflict('exec_not_running', `exec ${id} is not running`);
+    await this.#deps.containerd.tasks.resizePty(exec.container.id, { ...size, execId: id });
+  }
+
+  /** The container has ended, and with it all that ran in it. */
+  containerEnded(container: Container): void {
+    for (const id of container.execIds) {
+      const exec = this.#execs.get(id);
+      if (exec?.status === 'created') this.#forget(exec);
+    }
+  }
+
+  /** Runs a command to its end and gives what it wrote, for health checks. Not shown to anybody. */
+  async probe(
+    container: Container,
+    cmd: readonly string[],
+    options: { readonly signal: AbortSignal; readonly limit: number },
+  ): Promise<{ readonly exitCode: number; readonly output: string }> {
+    const id = newId();
+    const { tasks } = this.#deps.containerd;
+    const paths = makePipes(pipeFolder(this.#options, container.id), id.slice(0, 16), {
+      stdin: false,
+      stdout: true,
+      stderr: true,
+    });
+    const outputs = new Outputs(paths);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for (const source of [outputs.stdout, outputs.stderr]) {
+      source?.on('data', (chunk: Buffer) => {
+        if (size < options.limit) chunks.push(chunk.subarray(0, options.limit - size));
+        size += chunk.length;
+      });
+    }
+    try {
+      const process = await this.#process(container, { cmd, env: [], privileged: false, tty: false });
+      await tasks.exec(container.id, id, process, { stdout: paths.stdout ?? '', stderr: paths.stderr ?? '' });
+      try {
+        await tasks.start(container.id, id);
+        const kill = (): void => {
+          tasks.kill(container.id, 9, { execId: id }).catch(() => {});
+        };
+        options.signal.addEventListener('abort', kill, { once: true });
+        const exit = await tasks.wait(container.id, { execId: id });
+        options.signal.removeEventListener('abort', kill);
+        await this.#drained(outputs);
+        return { exitCode: exit.exitCode, output: Buffer.concat(chunks).toString('utf8') };
+      } finally {
+        await tasks.deleteProcess(container.id, id).catch(() => {});
+      }
+    } finally {
+      outputs.destroy();
+      removePipes(paths);
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  async #launch(
+    exec: Exec,
+    paths: PipePaths,
+    outputs: Outputs,
+    options: Parameters<Execs['start']>[1],
+  ): Promise<StreamSession | undefined> {
+    const { tasks } = this.#deps.containerd;
+    const { container, id } = exec;
+    const { tty } = exec.options;
+    const process = await this.#process(container, exec.options, options.size);
+    await tasks.exec(container.id, id, process, {
+      stdin: paths.stdin ?? '',
+      stdout: paths.stdout ?? '',
+      stderr: paths.stderr ?? '',
+      terminal: tty,
+    });
+    try {
+      exec.pid = await tasks.start(container.id, id);
+    } catch (error) {
+      await tasks.deleteProcess(container.id, id).catch(() => {});
+      throw error;
+    }
+    if (tty && options.size && options.size.width > 0 && options.size.height > 0) {
+      await tasks.resizePty(container.id, { ...options.size, execId: id }).catch(() => {});
+    }
+    this.#say(exec, `exec_start: ${exec.options.cmd.join(' ')}`);
+    const session = options.detach ? undefined : this.#session(exec, paths, outputs);
+    this.#watch(exec, paths, outputs).catch((error: unknown) => {
+      this.#deps.log.warn({ exec: id, reason: messageOf(error) }, 'cleaning up after an exec failed');
+    });
+    return session;
+  }
+
+  #session(exec: Exec, paths: PipePaths, outputs: Outputs): StreamSession {
+    const { tasks } = this.#deps.containerd;
+    const { container, id } = exec;
+    const { tty } = exec.options;
+    const shared = new SharedStdin();
+    outputs.onDestroy = () => shared.disconnect();
+    if (paths.stdin !== undefined) {
+      shared.connect(openWriter(paths.stdin), () => {
+        tasks.closeStdin(container.id, id).catch(() => {});
+      });
+    }
+    const leave = (): void => outputs.leave();
+    const stdin =
+      paths.stdin === undefined
+        ? undefined
+        : shared.writer({
+            once: true,
+            ...(tty && { detachKeys: parseDetachKeys(exec.options.detachKeys || DEFAULT_DETACH_KEYS) }),
+            onDetach: () => {
+              leave();
+              this.#say(exec, 'exec_detach');
+            },
+          });
+    stdin?.on('error', () => {});
+    const { stdout, stderr } = outputs.clients();
+    return {
+      tty,
+      ...(stdin && { stdin }),
+      ...(stdout && { stdout }),
+      ...(stderr && { stderr }),
+      detach: () => {
+        leave();
+        stdin?.destroy();
+      },
+    };
+  }
+
+  async #watch(exec: Exec, paths: PipePaths, outputs: Outputs): Promise<void> {
+    const { tasks } = this.#deps.containerd;
+    const { container, id } = exec;
+    let exitCode = 255;
+    try {
+      exitCode = (await tasks.wait(container.id, { execId: id, signal: this.#stop.signal })).exitCode;
+    } catch (error) {
+      if (this.#stop.signal.aborted) {
+        outputs.destroy();
+        return;
+      }
+      if (!isKind(error, 'notFound')) this.#deps.log.debug({ exec: id, reason: messageOf(error) }, 'an exec was lost');
+    }
+    exec.exitCode = exitCode;
+    exec.status = 'ended';
+    exec.pid = 0;
+    await this.#drained(outputs);
+    outputs.end();
+    this.#say(exec, 'exec_die', { exitCode: String(exitCode) });
+    removePipes(paths);
+    await tasks.deleteProcess(container.id, id).catch(() => {});
+    container.execIds.delete(id);
+    this.#deps.clock.after(KEEP_MS, () => this.#forget(exec));
+  }
+
+  async #drained(outputs: Outputs): Promise<void> {
+    let cancel = (): void => {};
+    // A slow client holds its output back as long as it wants; only a pipe that nobody closes is given up.
+    const late = new Promise<void>((resolve) => {
+      const check = (): void => {
+        cancel = this.#deps.clock.after(DRAIN_MS, () => {
+          if (outputs.blocked) check();
+          else resolve();
+        });
+      };
+      check();
+    });
+    await Promise.race([outputs.closed, late]);
+    cancel();
+  }
+
+  async #process(
+    container: Container,
+    options: Pick<ExecOptions, 'cmd' | 'env' | 'privileged' | 'tty'> & Pick<ExecOptions, 'workdir' | 'user'>,
+    size?: { readonly width: number; readonly height: number },
+  ): Promise<object> {
+    const rootfs = container.rootfs ?? (await this.#deps.images.mountsOf(container.id));
+    container.rootfs = rootfs;
+    return execProcess({ record: container.record, rootfs, options, facts: this.#deps.facts(), ...(size && { size }) });
+  }
+
+  #failed(exec: Exec, error: unknown): Error {
+    exec.status = 'ended';
+    exec.container.execIds.delete(exec.id);
+    this.#deps.clock.after(KEEP_MS, () => this.#forget(exec));
+    if (!(error instanceof ContainerdError)) {
+      exec.exitCode = 126;
+      return error instanceof Error ? error : internal('exec_failed', messageOf(error));
+    }
+    const missing = /executable file not found|no such file or directory/.test(error.details);
+    const forbidden = /permission denied|not a directory|is a directory/.test(error.details);
+    exec.exitCode = missing ? 127 : 126;
+    // Docker starts the exec and lets the client read the reason from it; a client shows either.
+    return new FairwayError(error.details, {
+      code: 'exec_failed',
+      kind: missing || forbidden ? 'invalid' : 'internal',
+      cause: error,
+    });
+  }
+
+  #get(id: string): Exec {
+    const exec = this.#execs.get(id);
+    if (!exec) throw notFound('exec_not_found', `No such exec instance: ${id}`);
+    return exec;
+  }
+
+  #forget(exec: Exec): void {
+    exec.container.execIds.delete(exec.id);
+    this.#execs.delete(exec.id);
+  }
+
+  #say(exec: Exec, action: string, more: Readonly<Record<string, string>> = {}): void {
+    this.#deps.announcer.say(exec.container, action, { execID: exec.id, ...more });
+  }
+}
+
+function assertRunning(container: Container, ref: string): void {
+  const { status } = container.record.state;
+  if (status === 'paused') {
+    throw conflict('container_paused', `container ${ref} is paused, unpause the container before exec`);
+  }
+  if (status === 'restarting') {
+    throw conflict('container_restarting', `container ${ref} is restarting, wait until the container is running`);
+  }
+  if (!container.running) throw conflict('container_not_running', `container ${container.id} is not running`);
+}
+
+/** The outputs of one exec: straight from the pipe to its one client, who may be slow. */
+class Outputs {
+  readonly stdout: Socket | undefined;
+  readonly stderr: Socket | undefined;
+  readonly closed: Promise<void>;
+  onDestroy: () => void = () => {};
+  #clients: { readonly stdout?: PassThrough; readonly stderr?: PassThrough } = {};
+
+  constructor(paths: PipePaths) {
+    this.stdout = paths.stdout === undefined ? undefined : openReader(paths.stdout);
+    this.stderr = paths.stderr === undefined ? undefined : openReader(paths.stderr);
+    const ends = [this.stdout, this.stderr].map((source) => {
+      source?.on('error', () => {});
+      return source ? new Promise<void>((resolve) => source.once('close', resolve)) : Promise.resolve();
+    });
+    this.closed = Promise.all(ends).then(() => {});
+  }
+
+  /** Waits for its client to read on. */
+  get blocked(): boolean {
+    const { stdout, stderr } = this.#clients;
+    return (stdout?.writableNeedDrain ?? false) || (stderr?.writableNeedDrain ?? false);
+  }
+
+  clients(): { readonly stdout?: PassThrough; readonly stderr?: PassThrough } {
+    const join = (source: Socket | undefined): PassThrough | undefined => {
+      if (!source) return undefined;
+      const client = new PassThrough();
+      client.on('error', () => {});
+      source.pipe(client);
+      // A client that has gone must not keep the process from writing.
+      client.once('close', () => {
+        source.unpipe(client);
+        source.resume();
+      });
+      return client;
+    };
+    const stdout = join(this.stdout);
+    const stderr = join(this.stderr);
+    this.#clients = { ...(stdout && { stdout }), ...(stderr && { stderr }) };
+    return this.#clients;
+  }
+
+  leave(): void {
+    const { stdout, stderr } = this.#clients;
+    for (const [source, client] of [
+      [this.stdout, stdout],
+      [this.stderr, stderr],
+    ] as const) {
+      if (!source || !client) continue;
+      source.unpipe(client);
+      client.end();
+      source.resume();
+    }
+    this.#clients = {};
+  }
+
+  /** The process is gone and all is read, or nothing more is waited for. */
+  end(): void {
+    this.#clients.stdout?.end();
+    this.#clients.stderr?.end();
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.stdout?.destroy();
+    this.stderr?.destroy();
+    this.onDestroy();
+  }
+}

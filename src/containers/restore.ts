@@ -1,0 +1,100 @@
+import { isKind, type Log, messageOf } from '../base/index.ts';
+import type { Sandboxes } from '../network/contract.ts';
+import type { TaskProcess } from './containerd/index.ts';
+import type { ContainerEngine } from './engine.ts';
+import type { IoHub } from './io/index.ts';
+import type { ContainerService, Remover } from './lifecycle/index.ts';
+import type { Container, Registry } from './records/index.ts';
+import type { VolumeStore } from './volumes/index.ts';
+import type { Wiring } from './wiring/index.ts';
+
+export interface RestorerDeps {
+  readonly containerd: Pick<ContainerEngine, 'tasks'>;
+  readonly registry: Registry;
+  readonly volumes: VolumeStore;
+  readonly sandboxes: Sandboxes;
+  readonly wiring: Wiring;
+  readonly io: IoHub;
+  readonly remover: Remover;
+  readonly service: ContainerService;
+  readonly log: Log;
+}
+
+/** What is known of a process that ended while nobody watched and that containerd has forgotten. */
+const UNKNOWN_EXIT = 255;
+
+/** Makes a fresh daemon agree with what runs. Containers that run are not touched. */
+export class Restorer {
+  readonly #deps: RestorerDeps;
+
+  constructor(deps: RestorerDeps) {
+    this.#deps = deps;
+  }
+
+  async restore(): Promise<void> {
+    const { registry, volumes, sandboxes, wiring, service, containerd } = this.#deps;
+    await registry.load();
+    await volumes.load();
+    const tasks = new Map((await containerd.tasks.list()).map((task) => [task.containerId, task]));
+    const alive = new Set<string>();
+    for (const container of registry.all()) {
+      container.known = true;
+      if (isAlive(tasks.get(container.id))) alive.add(container.id);
+    }
+    await sandboxes.restore(({ ownerId }) => alive.has(ownerId));
+    for (const container of registry.all()) {
+      try {
+        await this.#restoreOne(container, tasks.get(container.id));
+      } catch (error) {
+        this.#deps.log.error({ container: container.id, err: error }, 'a container could not be restored');
+      }
+      if (!container.running) wiring.reserve(container);
+    }
+    service.resumePolicies();
+  }
+
+  async #restoreOne(container: Container, task: TaskProcess | undefined): Promise<void> {
+    const { registry, io, remover, service, containerd } = this.#deps;
+    const { status } = container.record.state;
+    if (status === 'removing' || status === 'dead') {
+      if (isAlive(task)) await containerd.tasks.kill(container.id, 9, { all: true }).catch(() => {});
+      await remover.remove(container, { volumes: false });
+      return;
+    }
+    if (isAlive(task) && container.running) {
+      const paused = task?.status === 'paused';
+      container.changeState({ status: paused ? 'paused' : 'running', pid: task?.pid ?? 0 });
+      io.reopen(container);
+      service.adopt(container);
+      await registry.save(container);
+      return;
+    }
+    // A start that was cut off: what it has made so far goes, as after any failed start.
+    if (isAlive(task)) await this.#end(container);
+    if (container.running) {
+      await service.settle(container, { exitCode: task?.exitCode ?? UNKNOWN_EXIT, exitedAt: task?.exitedAt ?? 0n });
+      return;
+    }
+    if (task) await this.#end(container);
+    container.dropSandbox();
+    if (status === 'restarting') container.changeState({ status: 'exited', pid: 0 });
+    await registry.save(container);
+  }
+
+  async #end(container: Container): Promise<void> {
+    const { tasks } = this.#deps.containerd;
+    try {
+      await tasks.kill(container.id, 9, { all: true }).catch(() => {});
+      await tasks.wait(container.id);
+      await tasks.delete(container.id);
+    } catch (error) {
+      if (!isKind(error, 'notFound')) {
+        this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'an unfinished start stays');
+      }
+    }
+  }
+}
+
+function isAlive(task: TaskProcess | undefined): boolean {
+  return task !== undefined && task.status !== 'stopped' && task.status !== 'unknown';
+}

@@ -1,0 +1,2 @@
+// What containers use right now: processes from /proc, counters of cgroups and interfaces. Reads only.
+export * from './top.ts';
