@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { createServer, type Server } from 'node:net';
+import { afterEach, describe, it } from 'node:test';
+import { type DecodedPacket, decode, encode, TRUNCATED_RESPONSE } from 'dns-packet';
+import { parseIp } from '../../../base/index.ts';
+import { FrameReader, framed } from './exchange.ts';
+import { Forwarder, type Origin } from './forwarder.ts';
+import { parseQuery, RCODE } from './message.ts';
+import type { Transport } from './responder.ts';
+
+const ONE = '127.0.0.1';
+const TWO = '127.0.0.2';
+const THREE = '127.0.0.3';
+/** Only for servers meant to be silent. */
+const SHORT_MS = 150;
+const LONG_MS = 20_000;
+
+type Reply = (query: DecodedPacket, packet: Buffer) => readonly Buffer[];
+
+const open: (UdpSocket | Server)[] = [];
+
+afterEach(async () => {
+  const closing = open.splice(0).map((each) => new Promise<void>((resolve) => each.close(() => resolve())));
+  await Promise.all(closing);
+});
+
+/** Listens on one address, UDP and TCP, on the port if given. Returns the port. */
+async function upstream(ip: string, reply: Reply, port = 0): Promise<number> {
+  const udp = createSocket('udp4');
+  open.push(udp);
+  udp.on('message', (packet, from) => {
+    for (const response of reply(decode(packet), packet)) udp.send(response, from.port, from.address);
+  });
+  await new Promise<void>((resolve) => udp.bind(port, ip, resolve));
+  const chosen = udp.address().port;
+  const tcp = createServer((socket) => {
+    const frames = new FrameReader();
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      for (const packet of frames.push(chunk)) {
+        const responses = reply(decode(packet), packet);
+        for (const response of responses) socket.write(framed(response));
+        if (responses.length === 0) socket.end();
+      }
+    });
+  });
+  open.push(tcp);
+  await new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(chosen, ip, resolve));
+  return chosen;
+}
+
+function responseTo(query: DecodedPacket, address: string, rcode: number = RCODE.NOERROR): Buffer {
+  const { id = 0, questions = [] } = query;
+  const answers = address === '' ? [] : [{ type: 'A' as const, name: questions[0]?.name ?? '', data: address }];
+  return encode({ type: 'response', id, flags: rcode, questions, answers });
+}
+
+const says =
+  (address: string, rcode?: number): Reply =>
+  (query) => [responseTo(query, address, rcode)];
+
+const silent: Reply = () => [];
+
+function origin(...servers: string[]): Origin {
+  return { servers: servers.map(parseIp), inFlight: { count: 0 } };
+}
+
+interface Asked {
+  readonly transport?: Transport;
+  readonly udpSize?: number;
+}
+
+function question(options: Asked = {}): Parameters<Forwarder['forward']>[1] {
+  const additionals =
+    options.udpSize === undefined
+      ? []
+      : [
+          {
+            type: 'OPT' as const,
+            name: '.',
+            udpPayloadSize: options.udpSize,
+            flags: 0,
+            flag_do: false,
+            extendedRcode: 0,
+            ednsVersion: 0,
+            options: [],
+          },
+        ];
+  const questions = [{ type: 'A' as const, name: 'Outside.Example' }];
+  const packet = encode({ type: 'query', id: 77, questions, additionals });
+  const query = parseQuery(packet);
+  assert.ok(typeof query === 'object');
+  return { packet, query, transport: options.transport ?? 'udp' };
+}
+
+function outcome(response: Buffer): string {
+  const packet = decode(response);
+  assert.equal(packet.id, 77);
+  assert.equal(packet.questions?.[0]?.name, 'Outside.Example');
+  const rcode = (packet.flags ?? 0) & 0xf;
+  const cut = ((packet.flags ?? 0) & TRUNCATED_RESPONSE) === 0 ? '' : ' truncated';
+  const data = (packet.answers ?? []).map((answer) => ('data' in answer ? String(answer.data) : '?'));
+  return `${rcode}${cut} ${data.slice(0, 3).join(' ')}`.trim();
+}
+
+describe('forwarding', () => {
+  for (const transport of ['udp', 'tcp'] as const) {
+    it(`asks the first server over ${transport} and gives its answer`, async () => {
+      const port = await upstream(ONE, says('192.0.2.1'));
+      await upstream(TWO, says('192.0.2.2'), port);
+      const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+      assert.equal(outcome(await forwarder.forward(origin(ONE, TWO), question({ transport }))), '0 192.0.2.1');
+    });
+
+    it(`goes on after refusal, failure and a closed port over ${transport}`, async () => {
+      const port = await upstream(ONE, says('', RCODE.REFUSED));
+      await upstream(TWO, says('', RCODE.SERVFAIL), port);
+      await upstream(THREE, says('192.0.2.3'), port);
+      const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+      const servers = origin('127.0.0.9', ONE, TWO, THREE);
+      assert.equal(outcome(await forwarder.forward(servers, question({ transport }))), '0 192.0.2.3');
+    });
+  }
+
+  it('goes on when a server says nothing', async () => {
+    const port = await upstream(ONE, silent);
+    await upstream(TWO, says('192.0.2.2'), port);
+    const forwarder = new Forwarder({ port, timeoutMs: SHORT_MS });
+    // The second server is real and only late on a very busy machine: ask again then.
+    let result = '';
+    for (let round = 0; round < 50 && result !== '0 192.0.2.2'; round += 1) {
+      result = outcome(await forwarder.forward(origin(ONE, TWO), question()));
+    }
+    assert.equal(result, '0 192.0.2.2');
+  });
+
+  it('gives NXDOMAIN on as it is, and SERVFAIL when nobody helps', async () => {
+    const port = await upstream(ONE, says('', RCODE.NXDOMAIN));
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+    assert.equal(outcome(await forwarder.forward(origin(ONE), question())), '3');
+    assert.equal(outcome(await forwarder.forward(origin('127.0.0.9'), question())), '2');
+    assert.equal(outcome(await forwarder.forward(origin(), question())), '2');
+  });
+
+  it('hears only the answer to what it asked', async () => {
+    const port = await upstream(ONE, (query) => {
+      const wrongId = responseTo({ ...query, id: ((query.id ?? 0) + 1) & 0xffff }, '6.6.6.6');
+      const wrongName = responseTo({ ...query, questions: [{ type: 'A', name: 'evil.example' }] }, '6.6.6.6');
+      return [Buffer.from('junk'), wrongId, wrongName, responseTo(query, '192.0.2.1')];
+    });
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+    assert.equal(outcome(await forwarder.forward(origin(ONE), question())), '0 192.0.2.1');
+  });
+
+  it('asks under other ids than the client', async () => {
+    const ids = new Set<number>();
+    const port = await upstream(ONE, (query) => {
+      ids.add(query.id ?? 0);
+      return [responseTo(query, '192.0.2.1')];
+    });
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+    for (let round = 0; round < 10; round += 1) await forwarder.forward(origin(ONE), question());
+    assert.ok(ids.size > 5, `${ids.size} ids`);
+  });
+
+  it('cuts what the client cannot take over UDP', async () => {
+    const port = await upstream(ONE, ({ id = 0, questions = [] }) => {
+      const answers = Array.from({ length: 50 }, () => ({ type: 'A' as const, name: 'x.example', data: '192.0.2.1' }));
+      return [encode({ type: 'response', id, questions, answers })];
+    });
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+    const ask = async (options: Asked): Promise<string> =>
+      outcome(await forwarder.forward(origin(ONE), question(options)));
+    assert.equal(await ask({}), '0 truncated');
+    assert.equal(await ask({ udpSize: 4096 }), '0 192.0.2.1 192.0.2.1 192.0.2.1');
+    assert.equal(await ask({ transport: 'tcp' }), '0 192.0.2.1 192.0.2.1 192.0.2.1');
+  });
+
+  it('refuses more at a time than it can bear, of one sandbox', async () => {
+    const waiting: (() => void)[] = [];
+    const port = await upstream(ONE, silent);
+    const udp = open[0] as UdpSocket;
+    udp.on('message', (packet, from) => {
+      waiting.push(() => udp.send(responseTo(decode(packet), '192.0.2.1'), from.port, from.address));
+      if (waiting.length === 2) full.resolve();
+    });
+    const full = Promise.withResolvers<void>();
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS, perOrigin: 2 });
+    const busy = origin(ONE);
+    const first = [forwarder.forward(busy, question()), forwarder.forward(busy, question())];
+    await full.promise;
+    assert.equal(outcome(await forwarder.forward(busy, question())), String(RCODE.REFUSED));
+    const other = forwarder.forward(origin(ONE), question());
+    for (const answer of waiting) answer();
+    assert.deepEqual((await Promise.all(first)).map(outcome), ['0 192.0.2.1', '0 192.0.2.1']);
+    while (waiting.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    waiting[2]?.();
+    assert.equal(outcome(await other), '0 192.0.2.1');
+    assert.equal(busy.inFlight.count, 0);
+  });
+});
