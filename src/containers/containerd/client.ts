@@ -10,7 +10,7 @@ import {
   SnapshotsService,
   TasksService,
 } from './services/index.ts';
-import { Channel } from './wire/index.ts';
+import { type CallOptions, Channel } from './wire/index.ts';
 
 export interface ContainerdOptions {
   readonly socketPath: string;
@@ -54,7 +54,7 @@ export class Containerd implements Disposable {
     const log = options.log ?? silentLog;
     const channel = await Channel.open(options.socketPath, options.namespace);
     try {
-      const { version } = await versionOf(channel, options.connectMs);
+      const { version } = await versionOf(channel, { deadlineMs: options.connectMs, graceMs: 0 });
       await new NamespacesService(channel).ensure(options.namespace);
       const snapshotter = options.snapshotter ?? (await usableSnapshotter(channel));
       const { socketPath: socket, namespace } = options;
@@ -75,7 +75,7 @@ export class Containerd implements Disposable {
   }
 
   version(deadlineMs?: number): Promise<{ version: string; revision: string }> {
-    return versionOf(this.#channel, deadlineMs);
+    return versionOf(this.#channel, { deadlineMs });
   }
 
   close(): void {
@@ -87,9 +87,9 @@ export class Containerd implements Disposable {
   }
 }
 
-function versionOf(channel: Channel, deadlineMs?: number): Promise<{ version: string; revision: string }> {
+function versionOf(channel: Channel, options: CallOptions): Promise<{ version: string; revision: string }> {
   const call = { service: 'version.v1.Version', method: 'Version', what: 'ask containerd for its version' };
-  return channel.unary(call, {}, { deadlineMs });
+  return channel.unary(call, {}, options);
 }
 
 /** containerd tries an overlay mount when it starts and does not offer the snapshotter when that fails. */

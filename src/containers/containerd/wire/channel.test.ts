@@ -140,10 +140,25 @@ describe('the channel to containerd', () => {
     const socketPath = join(folder, 'nobody');
     const lonely = await Channel.open(socketPath, 'tests');
     const call = { service: 'version.v1.Version', method: 'Version', what: 'ask' };
-    await assert.rejects(lonely.unary(call, {}), {
+    await assert.rejects(lonely.unary(call, {}, { graceMs: 0 }), {
       kind: 'unavailable',
       message: `cannot reach containerd at "${socketPath}": connect ENOENT ${socketPath}`,
     });
     lonely.close();
+  });
+
+  it('waits a moment for a containerd that is coming back', async () => {
+    const socketPath = join(folder, 'late');
+    const early = await Channel.open(socketPath, 'tests');
+    const call = { service: 'version.v1.Version', method: 'Version', what: 'ask' };
+    const answer = early.unary<{ version: string }>(call, {}, { graceMs: 60_000, deadlineMs: 60_000 });
+    const late = await serve(socketPath, {
+      'version.v1.Version': {
+        Version: (_: unknown, callback: grpc.sendUnaryData<object>) => callback(null, { version: '1' }),
+      },
+    });
+    assert.equal((await answer).version, '1');
+    early.close();
+    late.forceShutdown();
   });
 });

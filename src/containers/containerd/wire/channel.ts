@@ -1,5 +1,5 @@
 import type * as Grpc from '@grpc/grpc-js';
-import { fromGrpc } from './errors.ts';
+import { fromGrpc, wasNeverSent } from './errors.ts';
 import { Schema } from './schema.ts';
 
 /** How one call departs from the channel's habits. */
@@ -7,6 +7,8 @@ export interface CallOptions {
   /** Milliseconds until the call is given up; null waits for ever. 30 s when absent. */
   readonly deadlineMs?: number | null | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds to wait for a containerd that is not there, for it may just be restarting. 2 s when absent. */
+  readonly graceMs?: number | undefined;
   /** What the call makes is held by this lease against garbage collection. */
   readonly lease?: string | undefined;
 }
@@ -19,6 +21,7 @@ export interface Call {
 }
 
 const DEADLINE_MS = 30_000;
+const GRACE_MS = 2_000;
 
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': -1,
@@ -64,30 +67,18 @@ export class Channel {
   }
 
   /** The caller names the answer's type; the .proto file of the service is what guarantees it. */
-  unary<Res>(call: Call, request: object, options: CallOptions = {}): Promise<Res> {
-    const method = this.schema.method(call.service, call.method);
-    const { signal } = options;
-    return new Promise<Res>((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const running = this.#client.makeUnaryRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        this.#metadata(options),
-        this.#callOptions(options),
-        (error, value) => {
-          signal?.removeEventListener('abort', cancel);
-          if (error) reject(signal?.aborted ? signal.reason : fromGrpc(error, call.what, this.socketPath));
-          else resolve(value as Res);
-        },
-      );
-      const cancel = (): void => running.cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
-    });
+  async unary<Res>(call: Call, request: object, options: CallOptions = {}): Promise<Res> {
+    try {
+      return await this.#unary<Res>(call, request, options);
+    } catch (error) {
+      // Nothing was sent, so trying again repeats nothing.
+      if (!wasNeverSent(error) || !(await this.#comesBack(options))) throw this.#failure(error, call, options);
+    }
+    try {
+      return await this.#unary<Res>(call, request, options);
+    } catch (error) {
+      throw this.#failure(error, call, options);
+    }
   }
 
   /** Leaving the loop ends the call. Streams have no deadline unless one is given. */
@@ -110,7 +101,7 @@ export class Channel {
     try {
       for await (const message of running) yield message as Res;
     } catch (error) {
-      throw signal?.aborted ? signal.reason : fromGrpc(error, call.what, this.socketPath);
+      throw this.#failure(error, call, options);
     } finally {
       signal?.removeEventListener('abort', cancel);
       running.cancel();
@@ -128,6 +119,41 @@ export class Channel {
       this.#callOptions({ deadlineMs: options.deadlineMs ?? null }),
     );
     return new Exchange<Req, Res>(running, options.signal, (error) => fromGrpc(error, call.what, this.socketPath));
+  }
+
+  #unary<Res>(call: Call, request: object, options: CallOptions): Promise<Res> {
+    const method = this.schema.method(call.service, call.method);
+    const { signal } = options;
+    return new Promise<Res>((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const running = this.#client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        this.#metadata(options),
+        this.#callOptions(options),
+        (error, value) => {
+          signal?.removeEventListener('abort', cancel);
+          if (error) reject(error);
+          else resolve(value as Res);
+        },
+      );
+      const cancel = (): void => running.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  #comesBack({ graceMs = GRACE_MS, signal }: CallOptions): Promise<boolean> {
+    if (graceMs === 0 || signal?.aborted) return Promise.resolve(false);
+    return new Promise((resolve) => this.#client.waitForReady(Date.now() + graceMs, (error) => resolve(!error)));
+  }
+
+  #failure(error: unknown, call: Call, { signal }: CallOptions): unknown {
+    return signal?.aborted ? signal.reason : fromGrpc(error, call.what, this.socketPath);
   }
 
   #metadata(options: CallOptions): Grpc.Metadata {

@@ -62,6 +62,11 @@ function isStatus(error: unknown): error is StatusLike {
 // containerd itself answers UNAVAILABLE too (a locked ingest); these are the texts of the transport.
 const TRANSPORT = /no connection established|connection dropped|name resolution|econn|enoent|rst_stream|shutting down/i;
 
+/** There was no connection to send the request on. */
+export function wasNeverSent(error: unknown): boolean {
+  return isStatus(error) && error.code === GRPC.UNAVAILABLE && /no connection established/i.test(error.details);
+}
+
 /** Turns what grpc-js throws into our error; anything else passes through. `what` is `create task "x"`. */
 export function fromGrpc(error: unknown, what: string, socketPath: string): unknown {
   if (!isStatus(error)) return error;
