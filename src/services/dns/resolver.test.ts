@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { type DecodedPacket, decode, encode } from 'dns-packet';
@@ -15,6 +16,7 @@ const TIMEOUT_MS = 20_000;
 class LoopbackSockets implements SandboxSockets {
   readonly ports = new Map<string, { udp: number; tcp: number }>();
   readonly namespaces = new Map<string, string>();
+  readonly inodes: string[] = [];
   opened = 0;
   clients = 0;
 
@@ -25,6 +27,7 @@ class LoopbackSockets implements SandboxSockets {
   openServer(path: string): { udp: number; tcp: number } {
     const sockets = { udp: openUdpSocketIn(undefined, LOOPBACK, 0), tcp: openTcpListenerIn(undefined, LOOPBACK, 0) };
     this.ports.set(path, { udp: localPort(sockets.udp), tcp: localPort(sockets.tcp) });
+    this.inodes.push(socketBehind(sockets.udp), socketBehind(sockets.tcp));
     this.opened += 1;
     return sockets;
   }
@@ -33,6 +36,15 @@ class LoopbackSockets implements SandboxSockets {
     assert.equal(transport, 'udp');
     this.clients += 1;
     return openUdpSocketIn(undefined, LOOPBACK, 0);
+  }
+}
+
+/** `socket:[inode]`, of a descriptor of this process. */
+function socketBehind(fd: number | string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return 'closed meanwhile';
   }
 }
 
@@ -184,21 +196,19 @@ describe('the resolver and its thread', () => {
     assert.equal(await ask(sockets.ports.get('a')?.udp, 'web'), '0 172.18.0.2');
   });
 
-  it('lets go of the ports when a view is removed', async () => {
+  it('closes the sockets when a view is removed', async () => {
     const { sockets, resolver } = setUp();
     await resolver.setView(view('a'));
     await resolver.setView(view('b'));
     await resolver.removeView(view('a').sandboxId);
     await resolver.removeView(view('a').sandboxId);
     await resolver.setView(view('b', { networkIds: [] }));
-    for (const path of ['a', 'b']) {
-      const { udp = 0, tcp = 0 } = sockets.ports.get(path) ?? {};
-      const again = createSocket('udp4');
-      await new Promise<void>((resolve, reject) => again.once('error', reject).bind(udp, LOOPBACK, resolve));
-      again.close();
-      const client = new TcpClient(tcp);
-      assert.deepEqual(await client.answers(1), []);
-    }
+    const left = readdirSync('/proc/self/fd').map(socketBehind);
+    assert.equal(sockets.inodes.length, 4);
+    assert.deepEqual(
+      sockets.inodes.filter((inode) => left.includes(inode)),
+      [],
+    );
   });
 
   it('serves many queries of one connection, in pieces or at once', async () => {
@@ -226,12 +236,15 @@ describe('the resolver and its thread', () => {
     await resolver.setView(view('a'));
     const { udp, tcp } = sockets.ports.get('a') ?? {};
     const slow = new TcpClient(tcp);
-    slow.write(Buffer.of(0xff, 0xff, 1, 2, 3));
+    slow.write(Buffer.of(0x02, 0xff, 1, 2, 3));
+    const nonsense = new TcpClient(tcp);
+    nonsense.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
     const other = new TcpClient(tcp);
     other.send(packetOf('web'));
     assert.deepEqual((await other.answers(1)).map(summary), ['0 172.18.0.2']);
     assert.equal(await ask(udp, 'web'), '0 172.18.0.2');
     assert.equal(slow.ended, false);
+    assert.deepEqual(await nonsense.answers(1), []);
   });
 
   it("asks the host's servers for the rest, and follows when they change", async () => {

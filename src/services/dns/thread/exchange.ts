@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { Socket as TcpSocket } from 'node:net';
-import { familyOf, type Ip, unavailable } from '../../../base/index.ts';
+import { familyOf, type Ip, invalid, unavailable } from '../../../base/index.ts';
 import { answersQuestion, type Query } from './message.ts';
 import type { Transport } from './responder.ts';
 
@@ -134,16 +134,22 @@ export function framed(message: Buffer): Buffer {
 
 /** Cuts a TCP stream into messages. */
 export class FrameReader {
+  readonly #maxSize: number;
   #rest: Buffer = Buffer.alloc(0);
 
-  /** The messages that `chunk` completes. */
+  constructor(maxSize = 0xffff) {
+    this.#maxSize = maxSize;
+  }
+
+  /** The messages that `chunk` completes. Throws `dns_message_too_large`; the stream is of no use then. */
   *push(chunk: Buffer): Generator<Buffer> {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     while (this.#rest.length >= 2) {
-      const end = 2 + this.#rest.readUInt16BE();
-      if (this.#rest.length < end) return;
-      const message = this.#rest.subarray(2, end);
-      this.#rest = this.#rest.subarray(end);
+      const size = this.#rest.readUInt16BE();
+      if (size > this.#maxSize) throw invalid('dns_message_too_large', `cannot read a DNS message of ${size} bytes`);
+      if (this.#rest.length < 2 + size) return;
+      const message = this.#rest.subarray(2, 2 + size);
+      this.#rest = this.#rest.subarray(2 + size);
       yield message;
     }
   }

@@ -20,33 +20,46 @@ type Reply = (query: DecodedPacket, packet: Buffer) => readonly Buffer[];
 
 const open: (UdpSocket | Server)[] = [];
 
-afterEach(async () => {
-  const closing = open.splice(0).map((each) => new Promise<void>((resolve) => each.close(() => resolve())));
-  await Promise.all(closing);
-});
+afterEach(closeAll);
 
-/** Listens on one address, UDP and TCP, on the port if given. Returns the port. */
-async function upstream(ip: string, reply: Reply, port = 0): Promise<number> {
+async function closeAll(): Promise<void> {
+  await Promise.all(open.splice(0).map((each) => new Promise<void>((resolve) => each.close(() => resolve()))));
+}
+
+/** Servers on those addresses, UDP and TCP, all on one port, which is returned. */
+async function upstreams(replies: Readonly<Record<string, Reply>>): Promise<number> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      let port = 0;
+      for (const [ip, reply] of Object.entries(replies)) port = await upstream(ip, reply, port);
+      return port;
+    } catch (error) {
+      if (tries > 20) throw error;
+      // Somebody else had the port on one of the addresses.
+      await closeAll();
+    }
+  }
+}
+
+async function upstream(ip: string, reply: Reply, port: number): Promise<number> {
   const udp = createSocket('udp4');
-  open.push(udp);
   udp.on('message', (packet, from) => {
     for (const response of reply(decode(packet), packet)) udp.send(response, from.port, from.address);
   });
-  await new Promise<void>((resolve) => udp.bind(port, ip, resolve));
+  await new Promise<void>((resolve, reject) => udp.once('error', reject).bind(port, ip, resolve));
+  open.push(udp);
   const chosen = udp.address().port;
   const tcp = createServer((socket) => {
     const frames = new FrameReader();
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
       for (const packet of frames.push(chunk)) {
-        const responses = reply(decode(packet), packet);
-        for (const response of responses) socket.write(framed(response));
-        if (responses.length === 0) socket.end();
+        for (const response of reply(decode(packet), packet)) socket.write(framed(response));
       }
     });
   });
-  open.push(tcp);
   await new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(chosen, ip, resolve));
+  open.push(tcp);
   return chosen;
 }
 
@@ -107,16 +120,17 @@ function outcome(response: Buffer): string {
 describe('forwarding', () => {
   for (const transport of ['udp', 'tcp'] as const) {
     it(`asks the first server over ${transport} and gives its answer`, async () => {
-      const port = await upstream(ONE, says('192.0.2.1'));
-      await upstream(TWO, says('192.0.2.2'), port);
+      const port = await upstreams({ [ONE]: says('192.0.2.1'), [TWO]: says('192.0.2.2') });
       const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
       assert.equal(outcome(await forwarder.forward(origin(ONE, TWO), question({ transport }))), '0 192.0.2.1');
     });
 
     it(`goes on after refusal, failure and a closed port over ${transport}`, async () => {
-      const port = await upstream(ONE, says('', RCODE.REFUSED));
-      await upstream(TWO, says('', RCODE.SERVFAIL), port);
-      await upstream(THREE, says('192.0.2.3'), port);
+      const port = await upstreams({
+        [ONE]: says('', RCODE.REFUSED),
+        [TWO]: says('', RCODE.SERVFAIL),
+        [THREE]: says('192.0.2.3'),
+      });
       const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
       const servers = origin('127.0.0.9', ONE, TWO, THREE);
       assert.equal(outcome(await forwarder.forward(servers, question({ transport }))), '0 192.0.2.3');
@@ -124,8 +138,7 @@ describe('forwarding', () => {
   }
 
   it('goes on when a server says nothing', async () => {
-    const port = await upstream(ONE, silent);
-    await upstream(TWO, says('192.0.2.2'), port);
+    const port = await upstreams({ [ONE]: silent, [TWO]: says('192.0.2.2') });
     const forwarder = new Forwarder({ port, timeoutMs: SHORT_MS });
     // The second server is real and only late on a very busy machine: ask again then.
     let result = '';
@@ -136,7 +149,7 @@ describe('forwarding', () => {
   });
 
   it('gives NXDOMAIN on as it is, and SERVFAIL when nobody helps', async () => {
-    const port = await upstream(ONE, says('', RCODE.NXDOMAIN));
+    const port = await upstreams({ [ONE]: says('', RCODE.NXDOMAIN) });
     const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
     assert.equal(outcome(await forwarder.forward(origin(ONE), question())), '3');
     assert.equal(outcome(await forwarder.forward(origin('127.0.0.9'), question())), '2');
@@ -144,10 +157,12 @@ describe('forwarding', () => {
   });
 
   it('hears only the answer to what it asked', async () => {
-    const port = await upstream(ONE, (query) => {
-      const wrongId = responseTo({ ...query, id: ((query.id ?? 0) + 1) & 0xffff }, '6.6.6.6');
-      const wrongName = responseTo({ ...query, questions: [{ type: 'A', name: 'evil.example' }] }, '6.6.6.6');
-      return [Buffer.from('junk'), wrongId, wrongName, responseTo(query, '192.0.2.1')];
+    const port = await upstreams({
+      [ONE]: (query) => {
+        const wrongId = responseTo({ ...query, id: ((query.id ?? 0) + 1) & 0xffff }, '6.6.6.6');
+        const wrongName = responseTo({ ...query, questions: [{ type: 'A', name: 'evil.example' }] }, '6.6.6.6');
+        return [Buffer.from('junk'), wrongId, wrongName, responseTo(query, '192.0.2.1')];
+      },
     });
     const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
     assert.equal(outcome(await forwarder.forward(origin(ONE), question())), '0 192.0.2.1');
@@ -155,9 +170,11 @@ describe('forwarding', () => {
 
   it('asks under other ids than the client', async () => {
     const ids = new Set<number>();
-    const port = await upstream(ONE, (query) => {
-      ids.add(query.id ?? 0);
-      return [responseTo(query, '192.0.2.1')];
+    const port = await upstreams({
+      [ONE]: (query) => {
+        ids.add(query.id ?? 0);
+        return [responseTo(query, '192.0.2.1')];
+      },
     });
     const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
     for (let round = 0; round < 10; round += 1) await forwarder.forward(origin(ONE), question());
@@ -165,9 +182,15 @@ describe('forwarding', () => {
   });
 
   it('cuts what the client cannot take over UDP', async () => {
-    const port = await upstream(ONE, ({ id = 0, questions = [] }) => {
-      const answers = Array.from({ length: 50 }, () => ({ type: 'A' as const, name: 'x.example', data: '192.0.2.1' }));
-      return [encode({ type: 'response', id, questions, answers })];
+    const port = await upstreams({
+      [ONE]: ({ id = 0, questions = [] }) => {
+        const answers = Array.from({ length: 50 }, () => ({
+          type: 'A' as const,
+          name: 'x.example',
+          data: '192.0.2.1',
+        }));
+        return [encode({ type: 'response', id, questions, answers })];
+      },
     });
     const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
     const ask = async (options: Asked): Promise<string> =>
@@ -179,7 +202,7 @@ describe('forwarding', () => {
 
   it('refuses more at a time than it can bear, of one sandbox', async () => {
     const waiting: (() => void)[] = [];
-    const port = await upstream(ONE, silent);
+    const port = await upstreams({ [ONE]: silent });
     const udp = open[0] as UdpSocket;
     udp.on('message', (packet, from) => {
       waiting.push(() => udp.send(responseTo(decode(packet), '192.0.2.1'), from.port, from.address));

@@ -11,11 +11,14 @@ export interface ServerOptions {
   readonly maxConnections?: number;
 }
 
-const IDLE_MS = 10_000;
+/** More than what forwarding may take with three silent servers. */
+const IDLE_MS = 15_000;
 const MAX_CONNECTIONS = 256;
 /** Of one connection: unanswered queries, and bytes of answers it has not read. Beyond it, we stop reading. */
 const MAX_PENDING = 64;
 const MAX_UNREAD_BYTES = 1 << 18;
+/** No query is larger; collecting a message that comes byte by byte must not cost much. */
+const MAX_QUERY_SIZE = 4096;
 
 /** Serves datagrams on a bound socket, which it owns from now on. Returns the end. */
 export function serveUdp(fd: number, handler: Handler): () => void {
@@ -57,7 +60,7 @@ export function serveTcp(fd: number, handler: Handler, options: ServerOptions = 
 
 /** Answers go out as they are ready, not in the order of the queries (RFC 7766, 6.2.1.1). */
 function serveConnection(socket: Socket, handler: Handler, idleMs: number): void {
-  const frames = new FrameReader();
+  const frames = new FrameReader(MAX_QUERY_SIZE);
   let pending = 0;
   let ended = false;
   socket.setNoDelay(true);
@@ -76,14 +79,20 @@ function serveConnection(socket: Socket, handler: Handler, idleMs: number): void
     else throttle();
   };
   socket.on('drain', throttle);
+  const take = (packet: Buffer): void => {
+    pending += 1;
+    const response = handler(packet, 'tcp');
+    if (response instanceof Promise) void response.then(answered);
+    else answered(response);
+  };
   socket.on('data', (chunk: Buffer) => {
-    for (const packet of frames.push(chunk)) {
-      pending += 1;
-      const response = handler(packet, 'tcp');
-      if (response instanceof Promise) void response.then(answered);
-      else answered(response);
+    try {
+      for (const packet of frames.push(chunk)) take(packet);
+      throttle();
+    } catch {
+      // Not a DNS client.
+      socket.destroy();
     }
-    throttle();
   });
   socket.on('end', () => {
     ended = true;
