@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { digestOf, MEDIA_TYPE } from './format/index.ts';
 import { isDangling } from './lister.ts';
 import type { ImageEvent } from './namer.ts';
 import type { ImageUser } from './remover.ts';
@@ -260,6 +261,51 @@ describe('moving images', () => {
     });
     assert.deepEqual(lines, ['Loaded image: one:1\n', 'Loaded image: one:2\n', `Loaded image ID: ${ids[1]}\n`]);
     await assert.rejects(store.save(['nope']), { message: 'No such image: nope:latest' });
+  });
+
+  it('reads an OCI archive with an index inside, for this platform', async () => {
+    const { store, load, engine } = await setUp();
+    await load({ tags: ['app:1'], layers: [await layer('a')] });
+    const image = await store.get('app:1');
+    const bytesOf = (digest: string): Buffer => engine.blobs.get(digest)?.bytes ?? Buffer.alloc(0);
+    const foreign = { ...image.manifestDescriptor, digest: `sha256:${'0'.repeat(64)}` };
+    const inner = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        manifests: [
+          { ...foreign, platform: { os: 'linux', architecture: 'arm64' } },
+          { ...image.manifestDescriptor, platform: { os: 'linux', architecture: 'amd64' } },
+        ],
+      }),
+    );
+    const blobs = [
+      inner,
+      ...[image.manifestDescriptor, image.manifest.config, ...image.manifest.layers].map(({ digest }) =>
+        bytesOf(digest),
+      ),
+    ];
+    const outer = (annotations: Record<string, string>): string =>
+      JSON.stringify({
+        schemaVersion: 2,
+        manifests: [{ mediaType: MEDIA_TYPE.ociIndex, digest: digestOf(inner), size: inner.length, annotations }],
+      });
+    const archive = (annotations: Record<string, string>): Promise<Buffer> =>
+      tarOf([
+        { name: 'oci-layout', data: '{"imageLayoutVersion":"1.0.0"}' },
+        { name: 'index.json', data: outer(annotations) },
+        ...blobs.map((data) => ({ name: `blobs/sha256/${digestOf(data).slice(7)}`, data })),
+      ]);
+    const other = await setUp();
+    const named = { 'org.opencontainers.image.ref.name': 'example.org/app:7' };
+    assert.deepEqual(await other.store.load(streamOf(await archive(named))), [image.id]);
+    assert.deepEqual((await other.store.get(image.id)).repoTags, ['example.org/app:7']);
+    assert.equal((await other.store.get(image.id)).records[0]?.target.digest, digestOf(inner));
+    // A bare tag names nothing.
+    const bare = await setUp();
+    await bare.store.load(streamOf(await archive({ 'org.opencontainers.image.ref.name': '7' })));
+    assert.equal(isDangling(await bare.store.get(image.id)), true);
+    const copy = await setUp();
+    assert.deepEqual(await copy.store.load(await other.store.save(['example.org/app:7'])), [image.id]);
   });
 
   it('minds neither a reader that goes away nor a blob that is gone', async () => {
