@@ -48,10 +48,10 @@ export interface ApiRegistry {
 
 /** The last events and those to come. */
 export interface ApiEvents {
-  /** Oldest first. */
-  history(): readonly EngineEvent[];
-  /** Returns the unsubscription. */
-  on(listener: (event: EngineEvent) => void): () => void;
+  /** Remembered events, oldest first, both ends inclusive. */
+  between(since: bigint | undefined, until: bigint | undefined): readonly EngineEvent[];
+  /** Every event from now on. Returns the unsubscription. */
+  subscribe(listener: (event: EngineEvent) => void): () => void;
 }
 
 /** What `/info` and `/version` tell of the daemon; asked anew for every request, so a reload shows. */

@@ -28,13 +28,15 @@ export function absentRoutes(deps: Pick<ApiDeps, 'registry'>): Route[] {
   answer(['POST'], ['/session', '/grpc'], () => {
     throw unsupported('this engine has no BuildKit');
   });
-  answer(['POST'], ['/build/prune', '/build/cancel'], () => {
-    throw unsupported('this engine has no build cache');
+  answer(['POST'], ['/build/cancel'], () => {
+    throw unsupported('this engine has no builds to cancel');
   });
   answer(['GET'], ['/containers/:id/attach/ws'], () => {
     throw unsupported('attaching over a WebSocket is not supported; use POST /containers/{id}/attach');
   });
   routes.push(
+    // `docker system prune` asks it too; there is no cache, so nothing goes.
+    { method: 'POST', path: '/build/prune', handle: async () => ok({ CachesDeleted: null, SpaceReclaimed: 0 }) },
     { method: 'GET', path: '/plugins', handle: async () => ok([]) },
     { method: 'GET', path: '/plugins/:name*/json', handle: async (call) => noPlugin(call) },
     { method: 'GET', path: '/distribution/:name*/json', handle: (call) => describe(deps, call) },

@@ -27,7 +27,7 @@ async function events({ events: source, clock = systemClock }: Deps, call: Call)
     (since === undefined || event.timeNanos >= since) &&
     (until === undefined || event.timeNanos <= until);
   const nowNanos = BigInt(clock.now()) * 1_000_000n;
-  const past = since !== undefined || until !== undefined ? source.history().filter(wanted) : [];
+  const past = since !== undefined || until !== undefined ? source.between(since, until).filter(wanted) : [];
   // Subscribed before the first await: nothing can fall between history and stream.
   const live =
     until !== undefined && until <= nowNanos ? undefined : subscribe(source, wanted, reply.write.bind(reply));
@@ -56,7 +56,7 @@ function subscribe(
     flowing = false;
   };
   let open = false;
-  const stop = source.on((event) => {
+  const stop = source.subscribe((event) => {
     if (!wanted(event)) return;
     if (queue.length >= QUEUE_LIMIT) return;
     queue.push(event);

@@ -126,9 +126,14 @@ async function progressing(
   await sent;
 }
 
+/** The body, which stays open when reading it ends early: the answer goes out on the same connection. */
+function archiveOf(call: Call): AsyncIterable<Uint8Array> {
+  return call.body.iterator({ destroyOnReturn: false });
+}
+
 function load({ images }: Deps, call: Call): Promise<undefined> {
   return progressing(call, async (progress) => {
-    await images.load(call.body, { progress, signal: call.signal });
+    await images.load(archiveOf(call), { progress, signal: call.signal });
     return [];
   });
 }
@@ -145,7 +150,7 @@ function importFrom({ images }: Deps, call: Call, source: string): Promise<undef
   if (source !== '-') refuse(`cannot import "${source}": fetch the archive and import it from standard input`);
   const { query } = call;
   return progressing(call, async () => {
-    const id = await images.import(call.body, {
+    const id = await images.import(archiveOf(call), {
       repo: textOf(query, 'repo'),
       tag: textOf(query, 'tag'),
       message: textOf(query, 'message'),

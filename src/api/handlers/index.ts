@@ -1,4 +1,5 @@
-// One file for each resource: a handler decodes, makes one call into the engine, encodes. No rules of the engine live here.
+// One file for each resource: a handler decodes, makes one call into the engine, encodes.
+// No rules of the engine live here, and nothing is remembered between two requests.
 export { absentRoutes } from './absent.ts';
 export { containerRoutes } from './containers.ts';
 export { eventRoutes } from './events.ts';

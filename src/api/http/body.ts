@@ -13,7 +13,8 @@ export async function readBody(body: Readable, headers: IncomingHttpHeaders, lim
   if (declared > limit) throw tooLarge(limit);
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body) {
+  // Leaving early must not destroy the connection: the answer still has to go out on it.
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
     size += (chunk as Buffer).length;
     if (size > limit) throw tooLarge(limit);
     chunks.push(chunk as Buffer);

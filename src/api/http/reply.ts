@@ -31,7 +31,7 @@ export function encodeBody(body: unknown): { readonly bytes?: Buffer; readonly t
 
 export function errorAnswer({ status, message }: WireError): Answer {
   if (status === 304) return { status };
-  return { status, body: { message }, ...(status === 413 ? { headers: { Connection: 'close' } } : {}) };
+  return { status, body: { message } };
 }
 
 /** A chunked body. Writing waits for a slow client and never fails: one who has gone is told of by the call's signal. */

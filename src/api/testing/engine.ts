@@ -49,11 +49,11 @@ class FakeEvents implements EventSink {
     for (const listener of this.#listeners) listener(whole);
   }
 
-  history(): readonly EngineEvent[] {
+  between(): readonly EngineEvent[] {
     return this.#past;
   }
 
-  on(listener: (event: EngineEvent) => void): () => void {
+  subscribe(listener: (event: EngineEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);

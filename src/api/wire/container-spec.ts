@@ -134,7 +134,8 @@ function resourcesOf(host: HostConfigBody): ResourceOptions {
     cpuQuota: host.CpuQuota,
     cpusetCpus: host.CpusetCpus,
     cpusetMems: host.CpusetMems,
-    ...given('pidsLimit', host.PidsLimit),
+    // Zero is how clients say that they said nothing.
+    ...given('pidsLimit', host.PidsLimit === 0 ? undefined : host.PidsLimit),
     blkioWeight: host.BlkioWeight,
     ulimits: host.Ulimits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
     devices: host.Devices.map((device) => ({
