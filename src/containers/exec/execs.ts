@@ -95,7 +95,10 @@ export class ExecService implements Execs {
     } catch (error) {
       outputs.destroy();
       removePipes(paths);
-      throw this.#failed(exec, error);
+      const failure = this.#failed(exec, error);
+      // As Docker does: an attached client finds the reason in the output, and the exit code in the exec.
+      if (!options.detach && error instanceof ContainerdError) return failureSession(tty, failure);
+      throw failure;
     }
   }
 
@@ -305,7 +308,6 @@ export class ExecService implements Execs {
     const missing = /executable file not found|no such file or directory/.test(error.details);
     const forbidden = /permission denied|not a directory|is a directory/.test(error.details);
     exec.exitCode = missing ? 127 : 126;
-    // Docker starts the exec and lets the client read the reason from it; a client shows either.
     return new FairwayError(error.details, {
       code: 'exec_failed',
       kind: missing || forbidden ? 'invalid' : 'internal',
@@ -340,6 +342,12 @@ function assertRunning(container: Container, ref: string): void {
   if (!container.running) throw conflict('container_not_running', `container ${container.id} is not running`);
 }
 
+function failureSession(tty: boolean, failure: Error): StreamSession {
+  const stdout = new PassThrough();
+  stdout.end(`${failure.message}\r\n`);
+  return { tty, stdout, detach: () => stdout.destroy() };
+}
+
 /** The outputs of one exec: straight from the pipe to its one client, who may be slow. */
 class Outputs {
   readonly stdout: Socket | undefined;
@@ -369,7 +377,8 @@ class Outputs {
       if (!source) return undefined;
       const client = new PassThrough();
       client.on('error', () => {});
-      source.pipe(client);
+      // Its end comes with the exit code, not before: clients ask for the code as soon as the output ends.
+      source.pipe(client, { end: false });
       // A client that has gone must not keep the process from writing.
       client.once('close', () => {
         source.unpipe(client);
