@@ -1,0 +1,12 @@
+// A typed client of the Engine API over a unix socket or TCP: calls, streams of JSON, and connections taken over for
+// raw bytes. It agrees on the API's version with the daemon's first answer. It must not print, read the environment
+// or know a terminal: that is cli's.
+export { Client } from './client.ts';
+export type { AttachContainer, CreatedContainer, ListContainers } from './containers.ts';
+export { ConnectionError, isNotFound, ResponseError } from './errors.ts';
+export { FrameSplitter, type StreamName } from './frames.ts';
+export { type HostAddress, parseHost } from './host.ts';
+export { CLIENT_API_VERSION, type PingResult } from './session.ts';
+export type { Hijacked, Query } from './transport.ts';
+export type * from './wire.ts';
+export type * from './wire-containers.ts';
