@@ -1,12 +1,23 @@
 import type { Id } from '../base/index.ts';
-import type { Containers, Execs, Volumes } from './contract.ts';
+import type { ContainerStatistics, Containers, Execs, Volumes } from './contract.ts';
 import type { ContainersDeps, ContainersOptions } from './engine.ts';
 import { ExecService } from './exec/index.ts';
+import { HealthMonitor } from './health/index.ts';
 import { IoHub } from './io/index.ts';
-import { Announcer, ContainerService, Creator, Remover, Starter, Stopper, Supervisor } from './lifecycle/index.ts';
+import {
+  Announcer,
+  ContainerService,
+  Creator,
+  OomWatch,
+  Remover,
+  Starter,
+  Stopper,
+  Supervisor,
+} from './lifecycle/index.ts';
 import { Registry } from './records/index.ts';
-import { Restorer } from './restore.ts';
+import { type RestoreNetworks, Restorer } from './restore.ts';
 import { type HostFacts, readHostFacts } from './spec/index.ts';
+import { StatisticsSampler } from './statistics/index.ts';
 import { Mounter, VolumeStore } from './volumes/index.ts';
 import { Wiring } from './wiring/index.ts';
 
@@ -15,10 +26,11 @@ export interface ContainerParts {
   readonly containers: Containers;
   readonly execs: Execs;
   readonly volumes: Volumes;
+  readonly statistics: ContainerStatistics;
   /** Which containers were made from an image, for `docker rmi`. */
   imageUsers(imageId: string): readonly { readonly id: Id; readonly running: boolean; readonly name: string }[];
   /** Finds again what an earlier daemon left: running containers are taken up, ended ones cleaned up, policies obeyed. */
-  restore(): Promise<void>;
+  restore(restoreNetworks?: RestoreNetworks): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,6 +58,13 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
   const wiring = new Wiring({ networks, sandboxes, registry }, options);
   const io = new IoHub({ containerd, clock, log }, options);
   const execs = new ExecService({ containerd, images, registry, announcer, facts, clock, log }, options);
+  const health = new HealthMonitor({
+    probe: (container, cmd, probeOptions) => execs.probe(container, cmd, probeOptions),
+    clock,
+    log,
+    changed: (container, status) => announcer.say(container, `health_status: ${status}`),
+  });
+  const oom = new OomWatch({ containerd, registry, announcer, clock, log });
   const creator = new Creator({ images, registry, mounter, volumes, wiring, io, announcer, clock }, options);
   const starter = new Starter({ containerd, images, registry, mounter, wiring, io, facts, clock, log }, options);
   const stopper = new Stopper({ containerd, registry, announcer, clock, log }, options);
@@ -66,8 +85,11 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       clock,
       log,
       supervise: (hooks) => new Supervisor({ containerd, registry, wiring, mounter, io, announcer, clock, log }, hooks),
-      onStart: () => {},
-      onExit: (container) => execs.containerEnded(container),
+      onStart: (container) => health.start(container),
+      onExit: (container) => {
+        health.stop(container);
+        execs.containerEnded(container);
+      },
     },
     options,
   );
@@ -75,7 +97,6 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     containerd,
     registry,
     volumes,
-    sandboxes,
     wiring,
     io,
     remover,
@@ -86,12 +107,13 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     containers,
     execs,
     volumes,
+    statistics: new StatisticsSampler({ containerd, registry, view: (container) => containers.view(container) }),
     imageUsers: (imageId) =>
       registry
         .all()
         .filter(({ record }) => record.imageId === imageId)
         .map(({ id, running, name }) => ({ id, running, name })),
-    restore: () => restorer.restore(),
+    restore: (restoreNetworks = (alive) => sandboxes.restore(alive)) => restorer.restore(restoreNetworks),
     close: async () => {
       execs.close();
       await containers.close();

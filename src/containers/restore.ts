@@ -1,5 +1,5 @@
 import { isKind, type Log, messageOf } from '../base/index.ts';
-import type { Sandboxes } from '../network/contract.ts';
+import type { SandboxRecord } from '../model/index.ts';
 import type { TaskProcess } from './containerd/index.ts';
 import type { ContainerEngine } from './engine.ts';
 import type { IoHub } from './io/index.ts';
@@ -12,7 +12,6 @@ export interface RestorerDeps {
   readonly containerd: Pick<ContainerEngine, 'tasks'>;
   readonly registry: Registry;
   readonly volumes: VolumeStore;
-  readonly sandboxes: Sandboxes;
   readonly wiring: Wiring;
   readonly io: IoHub;
   readonly remover: Remover;
@@ -23,6 +22,9 @@ export interface RestorerDeps {
 /** What is known of a process that ended while nobody watched and that containerd has forgotten. */
 const UNKNOWN_EXIT = 255;
 
+/** Restores networks and sandboxes; told which of these belong to containers that run. */
+export type RestoreNetworks = (alive: (sandbox: SandboxRecord) => boolean) => Promise<void>;
+
 /** Makes a fresh daemon agree with what runs. Containers that run are not touched. */
 export class Restorer {
   readonly #deps: RestorerDeps;
@@ -31,8 +33,8 @@ export class Restorer {
     this.#deps = deps;
   }
 
-  async restore(): Promise<void> {
-    const { registry, volumes, sandboxes, wiring, service, containerd } = this.#deps;
+  async restore(restoreNetworks: RestoreNetworks): Promise<void> {
+    const { registry, volumes, wiring, service, containerd } = this.#deps;
     await registry.load();
     await volumes.load();
     const tasks = new Map((await containerd.tasks.list()).map((task) => [task.containerId, task]));
@@ -41,7 +43,7 @@ export class Restorer {
       container.known = true;
       if (isAlive(tasks.get(container.id))) alive.add(container.id);
     }
-    await sandboxes.restore(({ ownerId }) => alive.has(ownerId));
+    await restoreNetworks(({ ownerId }) => alive.has(ownerId));
     for (const container of registry.all()) {
       try {
         await this.#restoreOne(container, tasks.get(container.id));
