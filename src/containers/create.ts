@@ -113,8 +113,13 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
         .all()
         .filter(({ record }) => record.imageId === imageId)
         .map(({ id, running, name }) => ({ id, running, name })),
-    restore: (restoreNetworks = (alive) => sandboxes.restore(alive)) => restorer.restore(restoreNetworks),
+    restore: (restoreNetworks = (alive) => sandboxes.restore(alive)) => {
+      oom.start();
+      return restorer.restore(restoreNetworks);
+    },
     close: async () => {
+      health.close();
+      await oom.close();
       execs.close();
       await containers.close();
     },

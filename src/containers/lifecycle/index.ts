@@ -3,6 +3,7 @@
 export * from './announce.ts';
 export * from './creator.ts';
 export * from './effective.ts';
+export * from './oom.ts';
 export * from './remover.ts';
 export * from './restarts.ts';
 export * from './service.ts';

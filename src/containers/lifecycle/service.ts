@@ -47,6 +47,8 @@ export interface ServiceDeps {
   readonly onExit: (container: Container) => void;
 }
 
+const CLOSE_MS = 5_000;
+
 /** The life of containers: one thing at a time for each, Docker's rules and texts. */
 export class ContainerService implements Containers {
   readonly #deps: ServiceDeps;
@@ -323,6 +325,14 @@ export class ContainerService implements Containers {
     this.#closed = true;
     this.#restarts.close();
     this.#supervisor.close();
+    // What is being cleaned up is brought to its end; nobody waits long for a stop that was asked for.
+    const settled = Promise.allSettled(this.#deps.registry.all().map(({ settling }) => settling));
+    let cancel = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#deps.clock.after(CLOSE_MS, resolve);
+    });
+    await Promise.race([Promise.all([settled, this.#serial.idle()]), late]);
+    cancel();
     await this.#deps.io.release();
   }
 
