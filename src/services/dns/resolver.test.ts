@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { type DecodedPacket, decode, encode } from 'dns-packet';
 import { type Id, type Ip, newId, parseIp } from '../../base/index.ts';
 import { localPort, openTcpListenerIn, openUdpSocketIn } from '../../kernel/index.ts';
@@ -266,6 +267,30 @@ describe('the resolver and its thread', () => {
     await resolver.setView(view('a', { dns }));
     assert.equal(await ask(sockets.ports.get('a')?.udp, 'outside'), '0 192.0.2.1');
     assert.equal(sockets.clients, 1);
+  });
+
+  it('goes on with a new thread when one dies, and leaves no socket of the old one', async (t) => {
+    const workers = new Set<Worker>();
+    const post = Worker.prototype.postMessage;
+    t.mock.method(Worker.prototype, 'postMessage', function (this: Worker, message: unknown) {
+      workers.add(this);
+      post.call(this, message);
+    });
+    const { sockets, resolver } = setUp();
+    await resolver.addEndpoint(endpoint('web', '172.18.0.2'));
+    await resolver.setView(view('a'));
+    const [first] = workers;
+    await first?.terminate();
+    await resolver.addEndpoint(endpoint('db', '172.18.0.3'));
+    assert.equal(workers.size, 2);
+    const port = sockets.ports.get('a')?.udp;
+    assert.equal(await ask(port, 'web'), '0 172.18.0.2');
+    assert.equal(await ask(port, 'db'), '0 172.18.0.3');
+    const left = readdirSync('/proc/self/fd').map(socketBehind);
+    assert.deepEqual(
+      sockets.inodes.map((inode) => left.includes(inode)),
+      [false, false, true, true],
+    );
   });
 
   it('refuses work after close, which is repeatable', async () => {
