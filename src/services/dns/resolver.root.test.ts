@@ -143,22 +143,32 @@ describe('the resolver inside a namespace', () => {
 
   it("asks the sandbox's own servers from the sandbox", async () => {
     const own = parseIp('127.0.0.77');
-    const upstream = createSocket('udp4');
-    upstream.on('message', (packet, from) => {
-      const { id, questions } = decode(packet);
+    const respond = (packet: Buffer): Packet => {
+      const { id = 0, questions = [] } = decode(packet);
       const answers = [{ type: 'A' as const, name: 'outside.test', data: '192.0.2.1' }];
-      upstream.send(
-        encode({ type: 'response', id: id ?? 0, questions: questions ?? [], answers }),
-        from.port,
-        from.address,
-      );
-    });
+      return { type: 'response', id, questions, answers };
+    };
+    const upstream = createSocket('udp4');
+    upstream.on('message', (packet, from) => upstream.send(encode(respond(packet)), from.port, from.address));
     await new Promise<void>((resolve) => upstream.bind({ fd: openUdpSocketIn(ns, own, 53) }, resolve));
+    const tcpUpstream = createServer((socket) => {
+      // One small query arrives in one piece, or its length first.
+      socket.on('error', () => {});
+      let received: Buffer = Buffer.alloc(0);
+      socket.on('data', (chunk: Buffer) => {
+        received = Buffer.concat([received, chunk]);
+        if (received.length < 2 || received.length < received.readUInt16BE() + 2) return;
+        socket.end(streamEncode(respond(received.subarray(2))));
+      });
+    });
+    tcpUpstream.listen({ fd: openTcpListenerIn(ns, own, 53) });
     const other = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
     await other.setView({ ...view, dns: { ...view.dns, servers: [own] } });
     assert.deepEqual(await askUdp(ns, 'outside.test'), ['192.0.2.1']);
+    assert.deepEqual(await askTcp(ns, 'outside.test'), ['192.0.2.1']);
     await other.close();
     upstream.close();
+    await new Promise((resolve) => tcpUpstream.close(resolve));
   });
 
   it('goes on with the ports of an earlier daemon that is gone', async () => {
