@@ -15,7 +15,7 @@ describe('elements of a network', () => {
   it('are its bridge, how to enter and leave it, and its source', () => {
     assert.deepEqual(lines(network('fwd', '172.30.0.1/16')), [
       'bridges "fwd"',
-      'pairs "fwd" . "fwd"',
+      'inside4 "fwd" . 172.30.0.0/16',
       'same4 "fwd" . "fwd" : accept',
       'enter4 "fwd" : jump protected4',
       'outward4 "fwd"',
@@ -39,7 +39,7 @@ describe('elements of a network', () => {
     for (const more of [{ internal: true }, { gatewayMode: 'isolated' as const }]) {
       assert.deepEqual(lines(network('br0', '10.0.0.0/24', { ...more, trustedInterfaces: ['eth0'] })), [
         'bridges "br0"',
-        'pairs "br0" . "br0"',
+        'inside4 "br0" . 10.0.0.0/24',
         'same4 "br0" . "br0" : accept',
         'enter4 "br0" : drop',
       ]);

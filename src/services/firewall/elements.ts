@@ -57,7 +57,7 @@ function networkElements(entry: NetworkEntry): Element[] {
   const closed = entry.internal || entry.gatewayMode === 'isolated';
   const elements: Element[] = [
     { set: 'bridges', key: bridge, comment },
-    { set: 'pairs', key: pair, comment },
+    { set: `inside${family}`, key: `${bridge} . ${cidrText(networkOf(entry.subnet))}`, comment },
     { set: `same${family}`, key: pair, value: entry.icc ? 'accept' : `jump closed${family}`, comment },
     { set: `enter${family}`, key: bridge, value: closed ? 'drop' : enterVerdict(entry, family), comment },
   ];

@@ -9,8 +9,7 @@ export const TABLE = 'inet fairway';
  */
 export type SetName =
   | 'bridges'
-  | 'pairs'
-  | `${'same' | 'outward' | 'enter' | 'trusted' | 'masquerade' | 'snat' | 'open' | 'links'}${IpFamily}`
+  | `${'same' | 'outward' | 'enter' | 'trusted' | 'inside' | 'masquerade' | 'snat' | 'open' | 'links'}${IpFamily}`
   | `${'specific' | 'wildcard'}${IpFamily}`
   | 'local4';
 
@@ -26,9 +25,8 @@ export function rulesetText(): string {
 table ${TABLE} {
   comment "managed by fairway: changes made here are lost"
 
-  # Every bridge, and every bridge paired with itself.
+  # Every bridge.
   set bridges { type ifname; }
-  set pairs { type ifname . ifname; }
 
   # Ports published on an IPv4 loopback address.
   set local4 { type ipv4_addr . inet_proto . inet_service; }
@@ -66,17 +64,22 @@ ${setsText(6)}
   }
 
   # A container that reaches itself or a neighbour through the host's address must be answered through the host, and
-  # nobody can answer a loopback address. Then what leaves a bridge for elsewhere.
+  # nobody can answer a loopback address. Then what leaves a bridge for elsewhere. The first pair of rules goes by address:
+  # where bridge-nf-call-iptables is on, a packet that was translated back onto its bridge has no iifname here.
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    iifname . oifname @pairs ct status dnat masquerade
-    iifname . oifname @pairs accept
+    oifname . ip saddr @inside4 jump stay
+    oifname . ip6 saddr @inside6 jump stay
     ip saddr 127.0.0.0/8 oifname @bridges ct status dnat masquerade
     ip6 saddr ::1 oifname @bridges ct status dnat masquerade
     iifname . ip saddr @masquerade4 masquerade
     iifname . ip6 saddr @masquerade6 masquerade
     snat ip to iifname . ip saddr map @snat4
     snat ip6 to iifname . ip6 saddr map @snat6
+  }
+  chain stay {
+    ct status dnat masquerade
+    accept
   }
 
   chain forward {
@@ -96,7 +99,8 @@ function setsText(family: IpFamily): string {
   # IPv${family}: host address and port, or any host address and port, to container address and port.
   map specific${family} { type ${address} . inet_proto . inet_service : ${address} . inet_service; }
   map wildcard${family} { type inet_proto . inet_service : ${address} . inet_service; }
-  # IPv${family}: how a source leaves its bridge.
+  # IPv${family}: what is at home on a bridge, and how a source leaves it.
+  set inside${family} { type ifname . ${address}; flags interval; }
   set masquerade${family} { type ifname . ${address}; flags interval; }
   map snat${family} { type ifname . ${address} : ${address}; flags interval; }
   # IPv${family}: from a bridge to itself, out of a bridge, into a bridge.
