@@ -39,6 +39,7 @@ export async function inspectEach(
         context.stdout.write(`${template.apply(one)}\n`);
       } catch (error) {
         if (!(error instanceof TemplateError)) throw error;
+        context.stdout.write('\n');
         failures.push(error.message);
       }
     }

@@ -3,7 +3,6 @@ import type { Flags } from '../grammar/index.ts';
 import {
   type Environment,
   environment,
-  isUserDefined,
   labels,
   networking,
   parseDuration,
@@ -40,7 +39,7 @@ export function creationBody(flags: Flags, words: readonly string[], env: Enviro
       Binds: volumes.binds,
       NetworkMode: network.mode,
       PortBindings: published.bindings,
-      Links: isUserDefined(network.mode) ? [] : links,
+      Links: links,
     },
     NetworkingConfig: { EndpointsConfig: network.endpoints },
   };
@@ -87,7 +86,6 @@ function containerConfig(
     Labels: labels({ files: flags.list('label-file'), flags: flags.list('label') }),
     ...(flags.given('stop-signal') ? { StopSignal: flags.text('stop-signal') } : {}),
     ...(stopTimeout === undefined ? {} : { StopTimeout: stopTimeout }),
-    ...(flags.given('mac-address') ? { MacAddress: flags.text('mac-address').trim() } : {}),
     ...(health === undefined ? {} : { Healthcheck: health }),
   };
 }

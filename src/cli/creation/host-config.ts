@@ -65,8 +65,8 @@ function files(flags: Flags): HostConfig {
 function isolation(flags: Flags): HostConfig {
   return {
     Privileged: flags.bool('privileged'),
-    CapAdd: flags.list('cap-add'),
-    CapDrop: flags.list('cap-drop'),
+    CapAdd: flags.list('cap-add').map(capability),
+    CapDrop: flags.list('cap-drop').map(capability),
     ...securityOptions(flags.list('security-opt')),
     Sysctls: parsePairs(flags.list('sysctl')),
     PidMode: flags.text('pid'),
@@ -76,6 +76,11 @@ function isolation(flags: Flags): HostConfig {
     CgroupnsMode: flags.text('cgroupns'),
     OomScoreAdj: flags.integer('oom-score-adj') ?? 0,
   };
+}
+
+function capability(name: string): string {
+  const upper = name.toUpperCase();
+  return upper === 'ALL' || upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
 }
 
 function resources(flags: Flags): Resources {

@@ -53,15 +53,16 @@ export function ago(now: number, milliseconds: number): string {
   return `${humanDuration(now - milliseconds)} ago`;
 }
 
-/** `2026-11-21 12:53:26 +0000 UTC`, as Go prints a time. */
-export function goTime(milliseconds: number): string {
-  const date = new Date(milliseconds);
+/** `2026-11-21 12:53:26 +0000 UTC`, as Go prints a time; an RFC 3339 text keeps all of its fraction. */
+export function goTime(time: number | string): string {
+  const date = new Date(time);
+  const fraction = typeof time === 'string' ? (/\.\d*[1-9]/.exec(time)?.[0] ?? '') : '';
   const offset = -date.getTimezoneOffset();
   const two = (value: number): string => String(Math.trunc(Math.abs(value))).padStart(2, '0');
   const zone = `${offset < 0 ? '-' : '+'}${two(offset / 60)}${two(offset % 60)}`;
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${day} ${clock} ${zone} ${offset === 0 ? 'UTC' : zone}`;
+  return `${day} ${clock}${fraction} ${zone} ${offset === 0 ? 'UTC' : zone}`;
 }
 
 /** Cut to `width` characters, the last of them an ellipsis when something was cut. */

@@ -23,14 +23,17 @@ export function checkVariable(text: string): void {
   if (text === '' || text.startsWith('=')) throw new Error(`invalid environment variable: ${text}`);
 }
 
-/** Files first, then the flags; a name alone takes its value from our own environment, or is left out. */
+/**
+ * Files first, then the flags. A name alone takes its value from our own environment; when it has none there, a file's
+ * is left out and a flag's goes as it is, which takes the name away from the image's environment.
+ */
 export function environment(given: { files: readonly string[]; flags: readonly string[] }, own: Environment): string[] {
-  const lines = [...given.files.flatMap((file) => lineFile(file, 'env')), ...given.flags];
-  return lines.flatMap((line) => {
-    if (line.includes('=')) return [line];
+  const filled = (line: string): string => {
     const value = own[line];
-    return value === undefined ? [] : [`${line}=${value}`];
-  });
+    return line.includes('=') || value === undefined ? line : `${line}=${value}`;
+  };
+  const fromFiles = given.files.flatMap((file) => lineFile(file, 'env')).map(filled);
+  return [...fromFiles.filter((line) => line.includes('=')), ...given.flags.map(filled)];
 }
 
 export function labels(given: { files: readonly string[]; flags: readonly string[] }): Record<string, string> {

@@ -18,7 +18,7 @@ export const port: Command = {
     }
     const key = wanted.includes('/') ? wanted : `${wanted}/tcp`;
     const bindings = ports[key] ?? [];
-    if (bindings.length === 0) throw new Error(`no public port '${wanted}' published for ${name}`);
+    if (bindings.length === 0) throw new Error(`Error: No public port '${wanted}' published for ${name}`);
     for (const binding of bindings) print(context, address(binding));
     return 0;
   },

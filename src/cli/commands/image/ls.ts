@@ -37,8 +37,8 @@ export const ls: Command = {
     const reference = pattern === undefined ? {} : { reference: [pattern] };
     const images = await context.client.images.list({ all: flags.bool('all'), filters: { ...filters, ...reference } });
     const quiet = flags.bool('quiet');
-    const digests = flags.bool('digests') || /\.Digest\b/.test(flags.text('format'));
-    const how = { full: flags.bool('no-trunc'), now: context.now(), digests };
+    const digests = flags.bool('digests') || flags.text('format').includes('{{.Digest}}');
+    const how = { full: flags.bool('no-trunc'), now: context.now() };
     const rows = images.flatMap((image) => namesOf(image, digests).map((name) => rowOf(image, name, how)));
     const digestColumn = flags.bool('digests') ? '\t{{.Digest}}' : '';
     context.stdout.write(
@@ -75,7 +75,7 @@ function namesOf(image: ImageSummary, digests: boolean): Name[] {
   return tags.map((name) => {
     const colon = name.lastIndexOf(':');
     const repository = name.slice(0, colon);
-    return { repository, tag: name.slice(colon + 1), digest: byRepository.get(repository) ?? NONE };
+    return { repository, tag: name.slice(colon + 1), digest: (digests && byRepository.get(repository)) || NONE };
   });
 }
 
@@ -89,7 +89,7 @@ function rowOf(image: ImageSummary, name: Name, how: { full: boolean; now: numbe
     CreatedSince: () => (image.Created <= 0 ? 'N/A' : ago(how.now, image.Created * 1000)),
     CreatedAt: () => goTime(image.Created * 1000),
     Size: () => humanSize(image.Size),
-    VirtualSize: () => humanSize(image.Size),
+    VirtualSize: () => humanSize(image.Size, 4),
     SharedSize: () => known(image.SharedSize),
     UniqueSize: () =>
       known(image.SharedSize === undefined || image.SharedSize < 0 ? -1 : image.Size - image.SharedSize),

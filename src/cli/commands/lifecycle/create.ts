@@ -1,5 +1,7 @@
+import { messageOf } from '../../../base/index.ts';
+import type { CreateContainer } from '../../../client/index.ts';
 import { CREATION_FLAGS, createContainer, creationBody } from '../../creation/index.ts';
-import { type Command, print } from '../../grammar/index.ts';
+import { type Command, type Context, ExitError, type Flags, print } from '../../grammar/index.ts';
 
 export const create: Command = {
   usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
@@ -8,8 +10,15 @@ export const create: Command = {
   interspersed: false,
   completes: ['images', 'nothing'],
   async run(context, flags, args) {
-    const body = creationBody(flags, args, context.env);
-    print(context, await createContainer(context, flags, body));
+    print(context, await createContainer(context, flags, requested(context, flags, args)));
     return 0;
   },
 };
+
+function requested(context: Context, flags: Flags, args: readonly string[]): CreateContainer {
+  try {
+    return creationBody(flags, args, context.env);
+  } catch (error) {
+    throw new ExitError(125, `fairway: ${messageOf(error)}\n\nRun 'fairway create --help' for more information`);
+  }
+}

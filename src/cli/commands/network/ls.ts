@@ -59,6 +59,6 @@ function rowOf(network: NetworkSummary, full: boolean): Row {
         .map(([key, value]) => `${key}=${value}`)
         .join(','),
     Label: (name) => labels[String(name)] ?? '',
-    CreatedAt: () => goTime(Date.parse(network.Created)),
+    CreatedAt: () => goTime(network.Created),
   };
 }

@@ -47,5 +47,6 @@ function localTime(event: EventMessage): string {
   const local = new Date(date.getTime() + offset * 60_000).toISOString().slice(0, 19);
   // The nanoseconds exceed what a number holds exactly; its last nine digits come from the text.
   const nanos = String(event.timeNano).slice(-9).padStart(9, '0');
+  if (offset === 0) return `${local}.${nanos}Z`;
   return `${local}.${nanos}${offset < 0 ? '-' : '+'}${two(offset / 60)}:${two(offset % 60)}`;
 }

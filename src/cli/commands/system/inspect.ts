@@ -18,7 +18,10 @@ export const inspect: Command = {
     const kinds = fetchers(context, flags.bool('size'));
     const wanted = type === '' ? [...kinds.values()] : [kinds.get(type)];
     const chosen = wanted.filter((fetch) => fetch !== undefined);
-    if (chosen.length === 0) throw new Error(`${JSON.stringify(type)} is not a valid value for --type`);
+    if (chosen.length === 0)
+      throw new Error(
+        `unknown type: ${JSON.stringify(type)}: must be one of ${[...kinds.keys()].map((kind) => JSON.stringify(kind)).join(', ')}`,
+      );
     return inspectEach(context, args, {
       format: flags.text('format'),
       missing: type === '' ? 'No such object: ' : `No such ${type}: `,

@@ -51,6 +51,9 @@ function rowOf(volume: Volume): Row {
         .join(','),
     Label: (name) => labels[String(name)] ?? '',
     Links: () => (volume.UsageData ? String(volume.UsageData.RefCount) : 'N/A'),
+    Availability: () => 'N/A',
+    Group: () => 'N/A',
+    Status: () => 'N/A',
     Size: () => (volume.UsageData ? humanSize(volume.UsageData.Size) : 'N/A'),
   };
 }
