@@ -1,4 +1,4 @@
-import { type Clock, type Log, silentLog, systemClock } from '../base/index.ts';
+import { type Clock, type Log, runAll, silentLog, systemClock } from '../base/index.ts';
 import type {
   EventSink,
   Firewall,
@@ -51,6 +51,8 @@ export interface Networking {
    * name, and makes the predefined networks.
    */
   start(alive: (sandbox: SandboxRecord) => boolean): Promise<void>;
+  /** Lets go of what this process holds (ports of the host, relays). Containers and their packets go on without it. */
+  stop(): Promise<void>;
 }
 
 /** Puts the parts of orchestration together. The caller owns, and closes, what it passes in. */
@@ -77,6 +79,13 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
     start: async (alive) => {
       await sandboxes.restore(alive);
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});
+    },
+    stop: async () => {
+      const all = [...state.sandboxes.values()];
+      await runAll(
+        all.map((sandbox) => () => wiring.stop(sandbox)),
+        'cannot stop networking',
+      );
     },
   };
 }

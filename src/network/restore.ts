@@ -104,8 +104,9 @@ async function restoreSandbox(deps: RestoreDeps, record: SandboxRecord, stored: 
       deps.state.addEndpoint(endpoint);
     });
   }
-  const lost = await deps.wiring.restore(sandbox, sandbox.endpoints);
+  const lost = deps.wiring.restore(sandbox);
   if (lost.length > 0) {
+    await deps.store.commit([put.sandbox(sandbox.record)]);
     log.warn({ sandbox: record.id, owner: record.ownerId, lost }, 'ports of a container were taken by another process');
   }
 }

@@ -92,6 +92,7 @@ export class NetworkLab implements AsyncDisposable {
       { netnsDir: join(directory, 'netns'), ...options },
     );
     this.#close = async () => {
+      await this.networking.stop();
       await resolver.close();
       discarded.flush();
       rtnl.close();

@@ -52,11 +52,14 @@ export class Wiring {
     return published;
   }
 
-  /** After a restart: takes what is there into memory, holding the ports again. Returns those that were lost. */
-  async restore(sandbox: LiveSandbox, endpoints: readonly LiveEndpoint[]): Promise<readonly PublishedPort[]> {
-    const gateways = selectGateways(endpoints);
-    const targets = portTargets(gateways);
-    const { requested, published } = sandbox.record.ports;
+  /**
+   * After a restart: takes what is there into memory, holding the ports again. Returns those that were lost; what goes to
+   * them is no longer the container's.
+   */
+  restore(sandbox: LiveSandbox): readonly PublishedPort[] {
+    const { endpoints, record } = sandbox;
+    const targets = portTargets(selectGateways(endpoints));
+    const { requested, published } = record.ports;
     const requests = hostRequests(requested, targets);
     const onHost = published.filter(({ hostPort }) => hostPort !== 0);
     if (onHost.length > 0) {
@@ -65,6 +68,7 @@ export class Wiring {
     }
     const lost = sandbox.publication?.held.lost ?? [];
     const kept = published.filter((port) => !lost.some((one) => samePort(one, port)));
+    if (lost.length > 0) sandbox.record = { ...record, ports: { ...record.ports, published: kept } };
     sandbox.firewall = firewallEntries(endpoints, kept, targets);
     return lost;
   }
@@ -80,6 +84,13 @@ export class Wiring {
       ],
       'cannot restore services of a sandbox',
     );
+  }
+
+  /** Lets go of what this process holds; the kernel goes on without it. */
+  async stop(sandbox: LiveSandbox): Promise<void> {
+    await this.#closeRelay(sandbox);
+    sandbox.publication?.held.release();
+    sandbox.publication = undefined;
   }
 
   /** For a sandbox that ends: each step on its own, the namespace's routes end with it. */
