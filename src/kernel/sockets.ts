@@ -36,6 +36,11 @@ export interface HeldPort {
   readonly port: number;
   /** For an IPv6 address: leave the same port of IPv4 to others. `::` without it holds both families. */
   readonly v6only?: boolean | undefined;
+  /**
+   * TCP: takes the port although connections on it linger in TIME_WAIT. The socket then listens, which keeps others with
+   * SO_REUSEADDR away.
+   */
+  readonly overLingering?: boolean | undefined;
   /** Default: the namespace the thread is in. */
   readonly netns?: NetnsHandle | undefined;
 }
@@ -53,9 +58,19 @@ export function holdPort(held: HeldPort): OwnedFd {
     const fd = openSocket(afOf(ip), protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM, PROTOCOL_NUMBERS[protocol]);
     return prepared(fd, () => {
       if (familyOf(ip) === 6) setSocketOption(fd.fd, IPPROTO_IPV6, IPV6_V6ONLY, Number(held.v6only === true));
+      if (held.overLingering === true) allowLingering(fd.fd);
       bindSocket(fd.fd, inetAddress(ip, port), `hold ${protocol} port ${joined(ip, port)}`);
+      if (held.overLingering === true) listenSocket(fd.fd, LISTEN_BACKLOG);
     });
   });
+}
+
+/**
+ * Lets later connections of a held TCP socket linger in TIME_WAIT without keeping the port from `overLingering`. For a
+ * socket that is about to listen: while it does not, others could bind beside it.
+ */
+export function allowLingering(fd: number): void {
+  setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
 /**

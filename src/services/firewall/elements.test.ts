@@ -91,6 +91,7 @@ describe('an entry that cannot be expressed', () => {
   const cases: [string, FirewallEntry, RegExp][] = [
     ['two families', port('0.0.0.0:80', '[fd00::2]:80'), /different families/],
     ['a link between families', link('1.2.3.4', '[fd00::2]:80'), /different families/],
+    ['::1', port('[::1]:80', '[fd00::2]:80'), /comes from ::1/],
     ['no host port', port('0.0.0.0:0', '1.2.3.4:80'), /port 0 is not in 1\.\.65535/],
     ['a port too large', port('0.0.0.0:80', '1.2.3.4:65536'), /port 65536/],
     [

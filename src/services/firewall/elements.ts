@@ -100,6 +100,7 @@ function portElements(entry: PortEntry): Element[] {
   if (familyOf(containerIp) !== family) {
     throw refused(`host address ${hostIp} and container address ${containerIp} are of different families`);
   }
+  if (hostIp === '::1') throw refused('the kernel translates nothing that comes from ::1');
   checkPorts(hostPort, containerPort);
   const comment = endpointComment(entry);
   const port = `${protocol} . ${hostPort}`;
@@ -107,8 +108,7 @@ function portElements(entry: PortEntry): Element[] {
   if (isUnspecifiedIp(hostIp)) return [{ set: `wildcard${family}`, key: port, value, comment }];
   const key = `${hostIp} . ${port}`;
   const elements: Element[] = [{ set: `specific${family}`, key, value, comment }];
-  // The kernel itself drops packets for ::1 that come from elsewhere, whatever is configured.
-  if (family === 4 && isLoopbackIp(hostIp)) elements.push({ set: 'local4', key, comment });
+  if (isLoopbackIp(hostIp)) elements.push({ set: 'local4', key, comment });
   return elements;
 }
 

@@ -98,6 +98,9 @@ describe('what packets do', { timeout }, () => {
     await reaches('host', '127.0.0.1', 8080, 'one 172.30.0.1');
     await reaches('host', '192.0.2.1', 8080, 'one 192.0.2.1');
     await reaches('host', '2001:db8::1', 8080, 'one 2001:db8::1');
+    // Left alone, for a relay that listens there.
+    await lab.serve('host', 8080, parseIp('::1'));
+    await reaches('host', '::1', 8080, 'host ::1');
     // Still not by the container's own address, and not by the other ports.
     await fails('lan', ['172.30.0.2', 80], ['fd00:30::2', 80], ['192.0.2.1', 81], ['192.0.2.9', 8080]);
     await fails('three', ['172.30.0.2', 80]);

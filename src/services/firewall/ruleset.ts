@@ -46,7 +46,8 @@ ${setsText(6)}
     ip daddr . meta l4proto . th dport @local4 drop
   }
 
-  # An address of the host and a port lead to a container: for packets that arrive, and for the host's own.
+  # An address of the host and a port lead to a container: for packets that arrive, and for the host's own. The kernel
+  # routes nothing from ::1 to another link, so that is left to whoever listens there.
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
     jump published
@@ -56,6 +57,7 @@ ${setsText(6)}
     jump published
   }
   chain published {
+    ip6 daddr ::1 return
     dnat ip to ip daddr . meta l4proto . th dport map @specific4
     dnat ip6 to ip6 daddr . meta l4proto . th dport map @specific6
     fib daddr type != local return
@@ -71,7 +73,6 @@ ${setsText(6)}
     oifname . ip saddr @inside4 jump stay
     oifname . ip6 saddr @inside6 jump stay
     ip saddr 127.0.0.0/8 oifname @bridges ct status dnat masquerade
-    ip6 saddr ::1 oifname @bridges ct status dnat masquerade
     iifname . ip saddr @masquerade4 masquerade
     iifname . ip6 saddr @masquerade6 masquerade
     snat ip to iifname . ip saddr map @snat4

@@ -20,6 +20,7 @@ class FakeSockets {
       if (this.foreign.has(`${protocol} ${port}`)) throw new SystemError('EADDRINUSE', { syscall: 'bind' });
       return this.#socket(name);
     },
+    allowLingering: () => {},
     ephemeralPorts: () => ({ first: 32_768, last: 32_771, reserved: [{ first: 32_769, last: 32_769 }] }),
     descriptorLimit: () => 100,
   };
@@ -215,13 +216,17 @@ describe('after a restart', () => {
 });
 
 describe('taking a socket over', () => {
-  it('works once, by either address, and leaves the port allocated', () => {
+  it('works by either address, again only when the first is closed, and leaves the port allocated', () => {
     const { sockets, ports } = setUp();
     const held = ports.hold(owner, [request(8080)]);
     const [four, six] = held.published;
     assert.ok(four !== undefined && six !== undefined);
     assert.deepEqual(ports.takeSocket(six), { fd: 3, family: 6 });
+    sockets.foreign.add('tcp 8080');
     assert.equal(ports.takeSocket(four), undefined);
+    sockets.foreign.clear();
+    sockets.open.clear();
+    assert.deepEqual(ports.takeSocket(four), { fd: 3, family: 6 });
     assert.throws(() => ports.hold(owner, [request(8080)]), /already allocated/);
     held.release();
     assert.deepEqual(sockets.names, ['tcp :: 8080 dual'], 'the descriptor is not ours any more');

@@ -1,5 +1,6 @@
 import { FairwayError, familyOf, type Id, type Ip, type IpFamily, parseIp } from '../../base/index.ts';
 import {
+  allowLingering,
   holdPort,
   isErrno,
   type NetnsHandle,
@@ -27,7 +28,11 @@ export interface HostPortDeps {
     readonly ip: Ip;
     readonly port: number;
     readonly v6only?: boolean;
+    /** TCP: although connections linger in TIME_WAIT, as a relay leaves them. */
+    readonly overLingering?: boolean;
   }) => BoundSocket;
+  /** Called for a TCP socket that will be listened on, so that `overLingering` works afterwards. */
+  readonly allowLingering: (fd: number) => void;
   readonly ephemeralPorts: () => EphemeralPorts;
   /** The soft limit of open files. */
   readonly descriptorLimit: () => number;
@@ -37,6 +42,7 @@ export interface HostPortDeps {
 export function hostPortDeps(ns?: NetnsHandle): HostPortDeps {
   return {
     holdPort: (held) => holdPort({ ...held, netns: ns }),
+    allowLingering,
     ephemeralPorts: () => readEphemeralPorts((key) => readSysctl(key, ns)),
     descriptorLimit: () => openFilesLimit().soft,
   };
@@ -100,14 +106,23 @@ export class HostPortAllocator implements PortAllocator {
 
   /**
    * Gives the socket of a held port to whoever will listen on it: a descriptor that is theirs to close, before the port is
-   * released. `family` is that of the socket. Undefined when it was taken before, or is not held.
+   * released. `family` is that of the socket. Asked again, it binds another, which works once the first is closed.
+   * Undefined when the port is not held, or its socket is still in use.
    */
   takeSocket(
     port: Pick<PublishedPort, 'protocol' | 'hostIp' | 'hostPort'>,
   ): { readonly fd: number; readonly family: IpFamily } | undefined {
     const held = this.#held.get(holdingKey(port.protocol, port.hostIp, port.hostPort));
-    if (held === undefined || held.socket.closed) return undefined;
-    return { fd: held.socket.release(), family: held.ips.some((ip) => familyOf(ip) === 6) ? 6 : 4 };
+    if (held === undefined) return undefined;
+    const family = held.ips.some((ip) => familyOf(ip) === 6) ? 6 : 4;
+    try {
+      const socket = held.socket.closed ? this.#open(held).socket : held.socket;
+      if (port.protocol === 'tcp') this.#deps.allowLingering(socket.fd);
+      return { fd: socket.release(), family };
+    } catch (error) {
+      if (error instanceof FairwayError) return undefined;
+      throw error;
+    }
   }
 
   #holdOne(request: PortRequest): Holding {
@@ -144,19 +159,28 @@ export class HostPortAllocator implements PortAllocator {
     return holding;
   }
 
-  #open({ protocol, ips, port }: Omit<Holding, 'socket'>): Pick<Holding, 'socket' | 'ips'> {
+  #open({ protocol, ips, port }: Pick<Holding, 'protocol' | 'ips' | 'port'>): Pick<Holding, 'socket' | 'ips'> {
     const [first = ANY_V4] = ips;
     const wanted = { protocol, ip: first, port };
     const dual = ips.length > 1;
     try {
-      const ip = dual ? ANY_V6 : first;
-      return { socket: this.#checked(wanted, () => this.#deps.holdPort({ protocol, ip, port, v6only: !dual })), ips };
+      const held = { protocol, ip: dual ? ANY_V6 : first, port, v6only: !dual };
+      return { socket: this.#checked(wanted, () => this.#holdEvenLingering(held)), ips };
     } catch (error) {
       if (error instanceof FairwayError && error.code === 'too_many_ports') throw error;
       // A kernel without IPv6.
-      if (dual && isErrno(error, 'EAFNOSUPPORT')) return this.#open({ protocol, ips: [first], port, containerPort: 0 });
+      if (dual && isErrno(error, 'EAFNOSUPPORT')) return this.#open({ protocol, ips: [first], port });
       if (isErrno(error, 'EMFILE', 'ENFILE')) throw outOfDescriptors(wanted, this.#limit(), error);
       throw bindFailed(wanted, error);
+    }
+  }
+
+  #holdEvenLingering(held: Parameters<HostPortDeps['holdPort']>[0]): BoundSocket {
+    try {
+      return this.#deps.holdPort(held);
+    } catch (error) {
+      if (held.protocol !== 'tcp' || !isErrno(error, 'EADDRINUSE')) throw error;
+      return this.#deps.holdPort({ ...held, overLingering: true });
     }
   }
 

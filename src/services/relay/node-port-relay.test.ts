@@ -3,8 +3,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { type Clock, parseIp } from '../../base/index.ts';
+import { type Clock, newId, parseIp } from '../../base/index.ts';
+import { openUdpSocketIn } from '../../kernel/index.ts';
 import type { Protocol, RelayedPort } from '../../model/index.ts';
+import { HostPortAllocator, hostPortDeps } from '../ports/index.ts';
 import type { BoundDescriptor } from './endpoints.ts';
 import { NodePortRelay } from './node-port-relay.ts';
 import { openUdpRelay } from './udp-relay.ts';
@@ -128,6 +130,51 @@ describe('relaying TCP', () => {
     const hostPort = await freePort();
     await (await new NodePortRelay({ sockets }).open([relayed(hostPort, 1)]))();
     assert.deepEqual(asked, [hostPort]);
+  });
+
+  it('serves both wildcards by one socket of both families', { timeout }, async () => {
+    const asked: string[] = [];
+    const fd = openUdpSocketIn(undefined, LOOPBACK, 0);
+    const sockets = {
+      takeSocket: ({ hostIp }: { hostIp: string }): BoundDescriptor | undefined => {
+        asked.push(hostIp);
+        return { fd, family: 6 };
+      },
+    };
+    const [four, six] = ['0.0.0.0', '::'].map((hostIp): RelayedPort => {
+      const { published, target } = relayed(8080, 80, 'udp');
+      return { published: { ...published, hostIp: parseIp(hostIp) }, target };
+    });
+    assert.ok(four !== undefined && six !== undefined);
+    await (await new NodePortRelay({ sockets }).open([four, six]))();
+    assert.deepEqual(asked, ['0.0.0.0']);
+  });
+
+  it('lets a port be held again at once, although its connections linger', { timeout }, async () => {
+    // The server ends first, so it is the relay whose side goes to TIME_WAIT.
+    await using server = await tcpServer((socket) => socket.end('bye'));
+    const ports = new HostPortAllocator(hostPortDeps());
+    const hostPort = await freePort();
+    const request = {
+      protocol: 'tcp',
+      containerPort: 80,
+      hostIp: LOOPBACK,
+      hostPorts: { first: hostPort, last: hostPort },
+    } as const;
+    for (let round = 0; round < 3; round += 1) {
+      const held = ports.hold(newId(), [request]);
+      const [published] = held.published;
+      assert.ok(published !== undefined);
+      const port = { published, target: { ip: LOOPBACK, port: server.port } };
+      for (let again = 0; again < 2; again += 1) {
+        const close = await new NodePortRelay({ sockets: ports }).open([port]);
+        const client = connect({ host: LOOPBACK, port: hostPort });
+        client.resume();
+        await once(client, 'close');
+        await close();
+      }
+      held.release();
+    }
   });
 
   it('leaves SCTP alone', async () => {

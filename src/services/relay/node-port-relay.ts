@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf, runAll, silentLog, systemClock } from '../../base/index.ts';
+import { type Clock, isUnspecifiedIp, type Log, messageOf, runAll, silentLog, systemClock } from '../../base/index.ts';
 import type { PortRelay, PublishedPort, RelayedPort } from '../../model/index.ts';
 import { bindFailed } from '../ports/index.ts';
 import type { BoundDescriptor, RunningRelay, Source } from './endpoints.ts';
@@ -30,6 +30,7 @@ export class NodePortRelay implements PortRelay {
   /** All or nothing. The returned function closes; it is repeatable. */
   async open(ports: readonly RelayedPort[]): Promise<() => Promise<void>> {
     const running: RunningRelay[] = [];
+    const dual = new Set<string>();
     const closeAll = (): Promise<void> =>
       runAll(
         running.map((relay) => () => relay.close()),
@@ -37,7 +38,7 @@ export class NodePortRelay implements PortRelay {
       );
     try {
       for (const port of ports) {
-        const relay = await this.#openOne(port);
+        const relay = await this.#openOne(port, dual);
         if (relay !== undefined) running.push(relay);
       }
     } catch (error) {
@@ -47,13 +48,18 @@ export class NodePortRelay implements PortRelay {
     return closeAll;
   }
 
-  async #openOne({ published, target }: RelayedPort): Promise<RunningRelay | undefined> {
+  /** `dual`: what is served by a socket of both families, so that the other wildcard of the mapping needs none. */
+  async #openOne({ published, target }: RelayedPort, dual: Set<string>): Promise<RunningRelay | undefined> {
     const { protocol, hostIp, hostPort } = published;
+    const key = `${protocol} ${hostPort}`;
+    if (isUnspecifiedIp(hostIp) && dual.has(key)) return undefined;
     if (protocol === 'sctp') {
       this.#log.warn({ hostIp, hostPort }, 'SCTP is not relayed between IPv4 and IPv6');
       return undefined;
     }
-    const source: Source = this.#sockets?.takeSocket(published) ?? { host: hostIp, port: hostPort };
+    const taken = this.#sockets?.takeSocket(published);
+    if (taken?.family === 6 && isUnspecifiedIp(hostIp)) dual.add(key);
+    const source: Source = taken ?? { host: hostIp, port: hostPort };
     try {
       if (protocol === 'tcp') return await openTcpRelay(source, target);
       return await openUdpRelay(source, target, {
