@@ -192,6 +192,21 @@ describe('what packets do', { timeout }, () => {
     await fails('lan', ['172.30.0.2', 81], ['fd00:30::2', 81], ['172.30.0.3', 80]);
   });
 
+  it('go on in flows that have begun, while the table is made anew', async () => {
+    const published = port('0.0.0.0:8080', '172.30.0.2:80', udp);
+    await rules(published);
+    const inward = await lab.conversation('lan', '192.0.2.1', 8080);
+    const outward = await lab.conversation('two', '192.0.2.9', 80);
+    for (let round = 0; round < 3; round += 1) {
+      assert.equal(await inward('answer'), 'one 192.0.2.9');
+      assert.equal(await outward('answer'), 'lan 192.0.2.1');
+      await rules(published);
+    }
+    await rules();
+    assert.equal(await outward('answer'), 'lan 192.0.2.1');
+    await fails('lan', ['192.0.2.1', 8080]);
+  });
+
   it('enter from a trusted interface', async () => {
     await lab.firewall.replaceAll([network('fwd', '172.30.0.0/24', { trustedInterfaces: ['lan'] }), ...OTHER]);
     await reaches('lan', '172.30.0.3', 81, 'two 192.0.2.9');

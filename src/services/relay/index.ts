@@ -1,4 +1,5 @@
 // What the packet filter cannot do: carry connections between IPv6 addresses of the host and containers with IPv4 only (and
-// the other way round), in this process. Everything else is translated by the kernel; nothing else may go through here.
+// the other way round), and from ::1, in this process. Everything else is translated by the kernel; nothing else may go
+// through here.
 export type { BoundDescriptor } from './endpoints.ts';
 export { NodePortRelay, type NodePortRelayDeps } from './node-port-relay.ts';

@@ -110,18 +110,30 @@ export class Lab implements AsyncDisposable {
 
   /** The echo of whoever answers a datagram from `name` to `ip`:`port`; undefined when nobody does. */
   async ask(name: string, ip: string, port: number, expect: 'answer' | 'nothing'): Promise<string | undefined> {
+    const askAgain = await this.conversation(name, ip, port);
+    return askAgain(expect);
+  }
+
+  /** The same, to be repeated from one socket: to the host, one flow. */
+  async conversation(
+    name: string,
+    ip: string,
+    port: number,
+  ): Promise<(expect: 'answer' | 'nothing') => Promise<string | undefined>> {
     const to = parseIp(ip);
     const socket = await this.#socket(name, familyOf(to), ANY[familyOf(to)], 0);
-    const patience = AbortSignal.timeout(expect === 'answer' ? ANSWER_MS : NOTHING_MS);
-    // A refusal by the routing table is an answer of its own: nothing.
-    socket.send('?', port, to, () => {});
-    try {
-      const [data, from] = (await once(socket, 'message', { signal: patience })) as [Buffer, RemoteInfo];
-      return from.address === to && from.port === port ? String(data) : `wrong source ${from.address}:${from.port}`;
-    } catch (error) {
-      if (patience.aborted) return undefined;
-      throw error;
-    }
+    return async (expect) => {
+      const patience = AbortSignal.timeout(expect === 'answer' ? ANSWER_MS : NOTHING_MS);
+      // A refusal by the routing table is an answer of its own: nothing.
+      socket.send('?', port, to, () => {});
+      try {
+        const [data, from] = (await once(socket, 'message', { signal: patience })) as [Buffer, RemoteInfo];
+        return from.address === to && from.port === port ? String(data) : `wrong source ${from.address}:${from.port}`;
+      } catch (error) {
+        if (patience.aborted) return undefined;
+        throw error;
+      }
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
