@@ -1,5 +1,6 @@
 import type { Id } from '../base/index.ts';
-import type { ContainerStatistics, Containers, Execs, Volumes } from './contract.ts';
+import type { ContainerFiles, ContainerStatistics, Containers, Execs, Volumes } from './contract.ts';
+import { Committer, FilesService } from './copy/index.ts';
 import type { ContainersDeps, ContainersOptions } from './engine.ts';
 import { ExecService } from './exec/index.ts';
 import { HealthMonitor } from './health/index.ts';
@@ -27,6 +28,7 @@ export interface ContainerParts {
   readonly execs: Execs;
   readonly volumes: Volumes;
   readonly statistics: ContainerStatistics;
+  readonly files: ContainerFiles;
   /** Which containers were made from an image, for `docker rmi`. */
   imageUsers(imageId: string): readonly { readonly id: Id; readonly running: boolean; readonly name: string }[];
   /** Finds again what an earlier daemon left: running containers are taken up, ended ones cleaned up, policies obeyed. */
@@ -107,6 +109,10 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     containers,
     execs,
     volumes,
+    files: new FilesService(
+      { images, registry, announcer, committer: new Committer({ containerd, images, announcer, log }) },
+      options,
+    ),
     statistics: new StatisticsSampler({ containerd, registry, view: (container) => containers.view(container) }),
     imageUsers: (imageId) =>
       registry

@@ -42,7 +42,7 @@ export interface ContainerEngine {
 /** What containers need of images. */
 export type ContainerImages = Pick<
   ImageStore,
-  'get' | 'inspect' | 'prepareRootfs' | 'removeRootfs' | 'mountsOf' | 'rootfsSize'
+  'get' | 'inspect' | 'commit' | 'prepareRootfs' | 'removeRootfs' | 'mountsOf' | 'rootfsSize'
 >;
 
 export interface ContainersDeps {
