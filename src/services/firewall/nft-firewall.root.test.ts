@@ -276,6 +276,16 @@ describe('the table', { timeout }, () => {
     assert.match(list(), /6 \. 8081 comment "network aaaaaaaaaaaa endpoint eeeeeeeeeeee" : 172\.30\.0\.2 \. 80/);
   });
 
+  it('is rebuilt without a change when it is looked after', async () => {
+    await lab.firewall.replaceAll(FWD);
+    const before = list();
+    assert.equal(await lab.firewall.restoreIfFlushed(), false);
+    lab.nft.run('flush ruleset');
+    assert.equal(await lab.firewall.restoreIfFlushed(), true);
+    assert.equal(list(), before);
+    assert.equal(await lab.firewall.restoreIfFlushed(), false);
+  });
+
   it('survives the loss of a single element, and tables of others stay as they are', async () => {
     lab.nft.run(
       'add table inet operator; add chain inet operator mine { type filter hook forward priority filter - 10; }',

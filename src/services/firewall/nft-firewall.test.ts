@@ -118,6 +118,12 @@ describe('NftFirewall', () => {
     assert.doesNotMatch(nft.last, /8080/);
   });
 
+  it('looks after a table only once there is one', async () => {
+    const nft = new FakeNft();
+    assert.equal(await new NftFirewall({ nft }).restoreIfFlushed(), false);
+    assert.deepEqual(nft.scripts, []);
+  });
+
   it('remembers nothing of a change that the kernel refused', async () => {
     const { nft, firewall } = await installed();
     nft.refuse = () => true;

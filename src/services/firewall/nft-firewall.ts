@@ -2,8 +2,9 @@ import { type Log, messageOf, silentLog } from '../../base/index.ts';
 import type { Firewall, FirewallEntry } from '../../model/index.ts';
 import { DesiredState, type FirewallChange, type Step } from './desired.ts';
 import { renderChange, renderTable, renderTearDown } from './render.ts';
+import { TABLE } from './ruleset.ts';
 
-/** The slice of the kernel's nftables connection that is used: a script, applied wholly or not at all. */
+/** The slice of the kernel's nftables connection that is used: a script, done wholly or not at all; returns what it prints. */
 export interface NftScripts {
   run(script: string): unknown;
 }
@@ -49,6 +50,17 @@ export class NftFirewall implements Firewall {
       }
     }
     step.commit();
+  }
+
+  /**
+   * Rebuilds the table when somebody flushed the whole ruleset (a restart of `nftables.service` does), and says whether it
+   * had to. Cheap enough for a timer: chains are listed, never elements.
+   */
+  async restoreIfFlushed(): Promise<boolean> {
+    if (!this.#installed || String(this.#nft.run('list chains inet')).includes(`table ${TABLE} {`)) return false;
+    this.#log.warn({}, 'the packet filter was flushed by somebody else; rebuilding it');
+    this.#replace(this.#desired.plan({}));
+    return true;
   }
 
   entries(): readonly FirewallEntry[] {
