@@ -17,7 +17,6 @@ import type {
   EndpointRecord,
   EndpointRequest,
   EventSink,
-  PublishedPort,
   Resolver,
   SandboxRecord,
   Store,
@@ -30,7 +29,7 @@ import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../st
 import { Undo } from '../undo.ts';
 import type { AddressBook } from './addresses.ts';
 import { dnsEndpoint } from './views.ts';
-import type { Wiring } from './wiring.ts';
+import { type Wiring, withPorts } from './wiring.ts';
 
 export interface AttacherDeps {
   readonly state: NetworkState;
@@ -110,19 +109,11 @@ export class Attacher {
       put.unfinished(record.id, { kind: 'endpoint', endpoint: leftoverOf(endpoint) }),
     ]);
     state.deleteEndpoint(record);
-    // The moved ports may be refused now; the container loses them, the rest goes on.
-    let published: readonly PublishedPort[] = [];
-    const undo = new Undo({ log: this.#log }, 'detach');
     await runAll(
       [
         () => resolver.removeEndpoint(record.id),
-        async () => {
-          published = await wiring.change(sandbox, rest, undo);
-        },
-        () => {
-          sandbox.endpoints = rest;
-          sandbox.record = withPorts(sandbox.record, published);
-        },
+        // Ports that move may be refused now: the container loses them, the rest goes on.
+        () => wiring.part(sandbox, rest),
         () => driverOf(endpoint.network).detach(endpoint.spec, endpoint.attachment.state),
         () => this.#releaseAddresses(endpoint.spec),
         () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)]),
@@ -315,11 +306,6 @@ function endpointRecord(
     ...(ifname === undefined ? {} : { ifname }),
     driverState: state,
   };
-}
-
-function withPorts(record: SandboxRecord, published: readonly PublishedPort[]): SandboxRecord {
-  if (JSON.stringify(record.ports.published) === JSON.stringify(published)) return record;
-  return { ...record, ports: { ...record.ports, published } };
 }
 
 /** Name of the file under the folder of namespaces. */

@@ -1,4 +1,4 @@
-import { FairwayError, type Id, messageOf, runAll } from '../../base/index.ts';
+import { FairwayError, type Id, messageOf, runAll, silentLog } from '../../base/index.ts';
 import type {
   Firewall,
   FirewallEntry,
@@ -8,10 +8,11 @@ import type {
   PublishedPort,
   RelayedPort,
   Resolver,
+  SandboxRecord,
 } from '../../model/index.ts';
 import type { SandboxHost } from '../host/index.ts';
 import type { LiveEndpoint, LiveSandbox, Publication } from '../state.ts';
-import type { Undo } from '../undo.ts';
+import { Undo } from '../undo.ts';
 import { defaultRoutes, type Gateways, selectGateways } from './gateways.ts';
 import { hostRequests, type PortTargets, portEntries, portTargets, publishedPorts, relayedPorts } from './published.ts';
 import { dnsView } from './views.ts';
@@ -53,6 +54,34 @@ export class Wiring {
   }
 
   /**
+   * For endpoints that leave, whatever happens: a step that fails does not keep the others from being done. Throws what
+   * failed at the end. `sandbox` shows what is then.
+   */
+  async part(sandbox: LiveSandbox, endpoints: readonly LiveEndpoint[]): Promise<void> {
+    const undo = new Undo({ log: silentLog }, 'detach');
+    const before = selectGateways(sandbox.endpoints);
+    const after = selectGateways(endpoints);
+    const targets = portTargets(after);
+    let { published } = sandbox.record.ports;
+    await runAll(
+      [
+        () => this.#route(sandbox, { before, after }, undo),
+        async () => {
+          published = [];
+          published = await this.#publish(sandbox, { after, targets }, undo);
+        },
+        () => this.#filter(sandbox, firewallEntries(endpoints, published, targets), undo),
+        () => this.#resolve(sandbox, endpoints, undo),
+        () => {
+          sandbox.endpoints = endpoints;
+          sandbox.record = withPorts(sandbox.record, published);
+        },
+      ],
+      'cannot part endpoints',
+    );
+  }
+
+  /**
    * After a restart: takes what is there into memory, holding the ports again. Returns those that were lost; what goes to
    * them is no longer the container's.
    */
@@ -68,7 +97,7 @@ export class Wiring {
     }
     const lost = sandbox.publication?.held.lost ?? [];
     const kept = published.filter((port) => !lost.some((one) => samePort(one, port)));
-    if (lost.length > 0) sandbox.record = { ...record, ports: { ...record.ports, published: kept } };
+    sandbox.record = withPorts(record, kept);
     sandbox.firewall = firewallEntries(endpoints, kept, targets);
     return lost;
   }
@@ -252,6 +281,12 @@ function difference(
 
 function samePort(a: PublishedPort, b: PublishedPort): boolean {
   return a.protocol === b.protocol && a.hostIp === b.hostIp && a.hostPort === b.hostPort;
+}
+
+/** The record itself when the ports are the same. */
+export function withPorts(record: SandboxRecord, published: readonly PublishedPort[]): SandboxRecord {
+  if (JSON.stringify(record.ports.published) === JSON.stringify(published)) return record;
+  return { ...record, ports: { ...record.ports, published } };
 }
 
 /** Docker's words around a port that cannot be had. */
