@@ -23,7 +23,10 @@ export function admitAfterLook(socket: Socket, admit: (raw: boolean) => void): v
     admit(raw);
   };
   const ignore = (): void => {};
-  const atEnd = (): void => done(false, Buffer.concat(seen));
+  // It ended before a whole request came.
+  const atEnd = (): void => {
+    socket.destroy();
+  };
   const look = (): void => {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) return;
