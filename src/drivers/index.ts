@@ -5,4 +5,7 @@ export { macOfAddress } from './address-mac.ts';
 export * from './bridge/index.ts';
 export { DiscardedLinks, type DiscardedLinksDeps } from './discarded-links.ts';
 export * from './host/index.ts';
+export * from './ipvlan/index.ts';
+export * from './macvlan/index.ts';
 export * from './none/index.ts';
+export { ParentLinks } from './parent/index.ts';

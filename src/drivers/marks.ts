@@ -15,6 +15,9 @@ export function endpointMark(id: Id): string {
   return `${ENDPOINT}${id}`;
 }
 
+/** A VLAN or dummy link that networks stand on; removed with the last of them. */
+export const PARENT_MARK = 'fairway parent';
+
 /** The id in the alias of a link that a network or an endpoint of ours made. */
 export function ownerOf(link: Link): { readonly network?: Id; readonly endpoint?: Id } {
   const { alias = '' } = link;

@@ -1,6 +1,7 @@
 import { type Cidr, familyOf, type Ip, type Mac } from '../base/index.ts';
 import {
   isErrno,
+  type Link,
   type LinkSpec,
   type NetnsHandle,
   netnsExists,
@@ -12,6 +13,7 @@ import {
 } from '../kernel/index.ts';
 import type { AttachSpec } from '../model/index.ts';
 import type { EndpointOptions } from './endpoint-options.ts';
+import { endpointMark, ownerOf } from './marks.ts';
 
 export interface SandboxLink {
   readonly ifname: string;
@@ -53,24 +55,29 @@ function ipv6Settings(ns: NetnsHandle, ifname: string, wanted: boolean): void {
   }
 }
 
-/** Removes the link from a sandbox that may be gone. */
-export function deleteSandboxLink(spec: Pick<AttachSpec, 'sandboxPath' | 'ifname'>): void {
+/** Removes the endpoint's link of that kind from a sandbox that may be gone; one with another mark is somebody else's. */
+export function deleteSandboxLink(spec: AttachSpec, kind: string): void {
   if (!netnsExists(spec.sandboxPath)) return;
   using ns = openNetns(spec.sandboxPath);
   using rtnl = Rtnl.open(ns);
-  rtnl.links.delete(spec.ifname);
+  const link = rtnl.links.get(spec.ifname);
+  if (link === undefined || link.kind !== kind) return;
+  const marked = link.alias !== undefined && link.alias !== '';
+  if (!marked || ownerOf(link).endpoint === spec.endpointId) rtnl.links.delete(link.index);
 }
 
 /** Makes a link through `create` in the sandbox of `spec` and sets it up; deletes it again when that fails. */
 export function makeSandboxLink(
   spec: AttachSpec,
   options: EndpointOptions,
-  create: (base: Pick<LinkSpec, 'name' | 'targetNetns'>) => void,
+  create: (base: Pick<LinkSpec, 'name' | 'targetNetns'>) => Link,
 ): void {
   using ns = openNetns(spec.sandboxPath);
+  using rtnl = Rtnl.open(ns);
   using undo = new DisposableStack();
-  create({ name: spec.ifname, targetNetns: ns });
-  undo.defer(() => deleteSandboxLink(spec));
+  const { index } = create({ name: spec.ifname, targetNetns: ns });
+  undo.defer(() => rtnl.links.delete(index));
+  rtnl.links.set(index, { alias: endpointMark(spec.endpointId) });
   setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: options.sysctls });
   undo.move();
 }

@@ -1,0 +1,107 @@
+import type { Mac } from '../../base/index.ts';
+import { type Rtnl, requireFeature } from '../../kernel/index.ts';
+import type {
+  Attachment,
+  AttachSpec,
+  DriverNetworkRequest,
+  DriverTraits,
+  NetworkDriver,
+  NetworkRecord,
+  NetworkSetup,
+} from '../../model/index.ts';
+import type { ParentLinks } from '../parent/index.ts';
+import { announceAddresses, deleteSandboxLink, makeSandboxLink } from '../sandbox-link.ts';
+import { parseMacvlanOptions } from './options.ts';
+import { checkMacvlanRequest, type MacvlanPlan, planMacvlan } from './plan.ts';
+
+export interface MacvlanDriverDeps {
+  /** In the namespace of the daemon. */
+  readonly rtnl: Rtnl;
+  /** One for all drivers that stand on links of the host. */
+  readonly parents: ParentLinks;
+}
+
+/** Containers beside the host on the host's own link, each with an Ethernet address of its own. */
+export class MacvlanDriver implements NetworkDriver {
+  readonly traits: DriverTraits = {
+    name: 'macvlan',
+    scope: 'local',
+    usesIpam: true,
+    allocatesGateway: false,
+    publishesPorts: false,
+    resolvesNames: true,
+    predefinedOnly: false,
+  };
+  readonly #rtnl: Rtnl;
+  readonly #parents: ParentLinks;
+
+  constructor(deps: MacvlanDriverDeps) {
+    this.#rtnl = deps.rtnl;
+    this.#parents = deps.parents;
+  }
+
+  validate(request: DriverNetworkRequest, others: readonly NetworkRecord[]): void {
+    checkMacvlanRequest(request, others);
+    requireFeature('macvlan');
+    this.#parents.check(parseMacvlanOptions(request.options, request.id).parent);
+  }
+
+  async createNetwork(network: NetworkRecord): Promise<NetworkSetup> {
+    this.#parents.use(parseMacvlanOptions(network.options, network.id).parent, network.id);
+    return { firewall: [] };
+  }
+
+  async restoreNetwork(network: NetworkRecord): Promise<NetworkSetup> {
+    return this.createNetwork(network);
+  }
+
+  async removeNetwork(network: NetworkRecord): Promise<void> {
+    this.#parents.release(parseMacvlanOptions(network.options, network.id).parent, network.id);
+  }
+
+  async attach(spec: AttachSpec): Promise<Attachment> {
+    const plan = planMacvlan(spec);
+    const { options, mac } = plan;
+    const parent = this.#parents.find(options.parent.name);
+    if (!parent.flags.up) this.#rtnl.links.set(parent.index, { up: true });
+    let made: Mac | undefined;
+    makeSandboxLink(spec, plan.endpoint, (base) => {
+      const link = this.#rtnl.links.createMacvlan({
+        ...base,
+        mac,
+        mtu: options.mtu,
+        parentIndex: parent.index,
+        mode: options.mode,
+      });
+      made = link.mac;
+      return link;
+    });
+    return attachment(spec, plan, mac ?? made);
+  }
+
+  async detach(spec: AttachSpec): Promise<void> {
+    deleteSandboxLink(spec, 'macvlan');
+  }
+
+  restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment {
+    return attachment(spec, planMacvlan(spec), typeof state.mac === 'string' ? (state.mac as Mac) : undefined);
+  }
+
+  announce(spec: AttachSpec, state: Attachment['state']): void {
+    if (typeof state.mac === 'string') announceAddresses(spec, state.mac as Mac);
+  }
+
+  async sweep(): Promise<void> {
+    this.#parents.sweep();
+  }
+}
+
+function attachment(spec: AttachSpec, plan: MacvlanPlan, mac: Mac | undefined): Attachment {
+  return {
+    ifname: spec.ifname,
+    ...(mac === undefined ? {} : { mac }),
+    ...plan.gateways,
+    firewall: [],
+    state: mac === undefined ? {} : { mac },
+  };
+}
