@@ -38,6 +38,8 @@ export function setUpSandboxLink(ns: NetnsHandle, link: SandboxLink): void {
   if (found === undefined) throw new Error(`cannot set up link "${link.ifname}": it is not in the sandbox`);
   const hasIpv6 = link.addresses.some((cidr) => familyOf(cidr.ip) === 6);
   ipv6Settings(ns, link.ifname, hasIpv6);
+  // The kernel tells the neighbours as the link comes up.
+  writeSysctl(['net', 'ipv4', 'conf', link.ifname, 'arp_notify'], 1, ns);
   for (const cidr of link.addresses) rtnl.addresses.add(found.index, cidr, { noDad: true });
   rtnl.links.set(found.index, { up: true });
   for (const { key, value } of link.sysctls) writeSysctl(key, value, ns);
@@ -48,7 +50,9 @@ function ipv6Settings(ns: NetnsHandle, ifname: string, wanted: boolean): void {
   const key = (setting: string): string[] => ['net', 'ipv6', 'conf', ifname, setting];
   try {
     writeSysctl(key('disable_ipv6'), wanted ? 0 : 1, ns);
-    if (wanted) writeSysctl(key('accept_dad'), 0, ns);
+    if (!wanted) return;
+    writeSysctl(key('accept_dad'), 0, ns);
+    writeSysctl(key('ndisc_notify'), 1, ns);
   } catch (error) {
     // A kernel without IPv6 has nothing to turn off.
     if (wanted || !isErrno(error, 'ENOENT')) throw error;

@@ -45,7 +45,7 @@ export interface AttacherDeps {
 
 const PREFIX_OPTION = 'com.docker.network.container_iface_prefix';
 const IFNAME_OPTION = 'com.docker.network.endpoint.ifname';
-/** Three announcements, a second apart: the first may meet a switch that is still learning. */
+/** The kernel announces a link as it comes up; again later, since that may meet a switch that is still learning. */
 const ANNOUNCEMENTS_MS = [1000, 2000];
 
 /** Joins sandboxes to networks and parts them. The caller holds the sandbox's turn. */
@@ -242,7 +242,10 @@ export class Attacher {
   #announce(endpoint: LiveEndpoint): void {
     const { network, spec, attachment } = endpoint;
     const driver = driverOf(network);
-    if (driver.announce === undefined) return;
+    // Sending costs the kernel 10 ms (it closes the packet socket behind a grace period), so only where a neighbour may
+    // remember something else: an Ethernet address made from the IPv4 address is always the same.
+    const settled = spec.mac === undefined && spec.ipv6 === undefined && spec.ipv4 !== undefined;
+    if (driver.announce === undefined || settled) return;
     const announce = (): void => {
       const there = this.#deps.state.endpointsOf(network.record.id);
       if (!there.some(({ record }) => record.id === spec.endpointId)) return;
@@ -252,7 +255,6 @@ export class Attacher {
         this.#log.debug({ endpoint: spec.endpointId, error }, 'cannot announce an address');
       }
     };
-    announce();
     for (const delay of ANNOUNCEMENTS_MS) this.#clock.after(delay, announce);
   }
 
