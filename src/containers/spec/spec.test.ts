@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { ContainerRecord } from '../records/index.ts';
+import { CREATED } from '../records/index.ts';
+import { specOf } from '../testing/index.ts';
+import { buildSpec, environmentOf } from './build.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { deviceNumber, parseDeviceRule } from './devices.ts';
+import { type HostFacts, hardLimits } from './host-facts.ts';
+import { resourcesOf } from './resources.ts';
+import { layersOf, listTree, readTreeFile } from './rootfs.ts';
+import { defaultSeccomp } from './seccomp.ts';
+import { parseSecurityOptions } from './security.ts';
+import { resolveUser } from './user.ts';
+
+const FACTS: HostFacts = {
+  cgroupVersion: 1,
+  seccomp: true,
+  apparmor: false,
+  capabilities: (1n << 41n) - 1n,
+  mayLowerOomScore: false,
+  hardLimits: { RLIMIT_NOFILE: 20_000 },
+};
+
+interface BuiltSpec {
+  readonly process: {
+    readonly args: string[];
+    readonly env: string[];
+    readonly capabilities: { readonly effective: string[] };
+    readonly rlimits: object[];
+    readonly oomScoreAdj?: number;
+  };
+  readonly mounts: { readonly destination: string; readonly source: string; readonly options: string[] }[];
+  readonly linux: {
+    readonly namespaces: object[];
+    readonly seccomp?: object;
+    readonly maskedPaths: string[];
+    readonly sysctl: object;
+    readonly resources: { readonly devices: object[] };
+  };
+}
+
+function build(
+  part: Parameters<typeof specOf>[0] = {},
+  more: Partial<Parameters<typeof buildSpec>[0]> = {},
+): BuiltSpec {
+  const record: ContainerRecord = {
+    version: 1,
+    id: 'a'.repeat(64) as ContainerRecord['id'],
+    name: 'x',
+    created: '',
+    spec: specOf(part),
+    imageId: '',
+    effective: {
+      entrypoint: ['/init'],
+      cmd: ['--flag'],
+      env: ['A=1'],
+      workdir: '',
+      user: '',
+      hostname: 'host1',
+      labels: {},
+      exposed: [],
+      volumes: [],
+    },
+    networks: [],
+    mounts: [],
+    state: CREATED,
+    stoppedByUser: false,
+    anonymousVolumes: [],
+  };
+  return buildSpec({
+    record,
+    rootfs: [],
+    netns: '/run/netns/x',
+    files: [{ source: '/data/hosts', destination: '/etc/hosts' }],
+    join: {},
+    extraEnv: [],
+    mounts: [],
+    cgroupsPath: '/docker/x',
+    facts: FACTS,
+    defaultUlimits: [],
+    ...more,
+  }) as BuiltSpec;
+}
+
+describe('the specification of a container', () => {
+  it('has the defaults of Docker', () => {
+    const spec = build();
+    assert.deepEqual(spec.process.args, ['/init', '--flag']);
+    assert.deepEqual(spec.process.env, [
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'HOSTNAME=host1',
+      'A=1',
+    ]);
+    assert.equal(spec.process.capabilities.effective.length, 14);
+    assert.deepEqual(spec.linux.namespaces, [
+      { type: 'mount' },
+      { type: 'network', path: '/run/netns/x' },
+      { type: 'uts' },
+      { type: 'pid' },
+      { type: 'ipc' },
+    ]);
+    assert.ok(spec.linux.seccomp);
+    assert.ok(spec.linux.maskedPaths.includes('/proc/kcore'));
+    assert.deepEqual(
+      spec.mounts.map(({ destination }) => destination),
+      ['/proc', '/dev', '/dev/pts', '/sys', '/sys/fs/cgroup', '/dev/mqueue', '/dev/shm', '/etc/hosts'],
+    );
+  });
+
+  it('opens everything for privileged ones', () => {
+    const spec = build({ security: { privileged: true } });
+    assert.equal(spec.process.capabilities.effective.length, 41);
+    assert.equal(spec.linux.seccomp, undefined);
+    assert.deepEqual(spec.linux.maskedPaths, []);
+    assert.deepEqual(spec.linux.resources.devices, [{ allow: true, access: 'rwm' }]);
+  });
+
+  it('leaves out namespaces that are the host’s and joins those of others', () => {
+    const host = build({ security: { pidMode: 'host', ipcMode: 'host', utsMode: 'host' } }, { netns: null });
+    assert.deepEqual(host.linux.namespaces, [{ type: 'mount' }]);
+    const joined = build({ security: { pidMode: 'container:y' } }, { join: { pid: 7 } });
+    assert.ok(joined.linux.namespaces.some((one) => 'path' in one && one.path === '/proc/7/ns/pid'));
+  });
+
+  it('asks for no more than the daemon has itself', () => {
+    const spec = build({
+      resources: { ulimits: [{ name: 'nofile', soft: -1, hard: -1 }] },
+      security: { oomScoreAdj: -500 },
+    });
+    assert.deepEqual(spec.process.rlimits, [{ type: 'RLIMIT_NOFILE', soft: 20_000, hard: 20_000 }]);
+    assert.equal(spec.process.oomScoreAdj, undefined);
+  });
+
+  it('lets the user’s mounts take the place of its own, parents first', () => {
+    const point = { type: 'bind', mode: '', writable: false, propagation: 'rprivate' } as const;
+    const spec = build(
+      {},
+      {
+        mounts: [
+          { ...point, source: '/b', destination: '/srv/a/b' },
+          { ...point, source: '/a', destination: '/srv/a' },
+          { ...point, source: '/h', destination: '/etc/hosts' },
+        ],
+      },
+    );
+    assert.deepEqual(
+      spec.mounts.slice(-3).map(({ source, options }) => `${source} ${options.join()}`),
+      ['/a rbind,ro,rprivate', '/h rbind,ro,rprivate', '/b rbind,ro,rprivate'],
+    );
+  });
+
+  it('keeps sysctls of the network out: they are set with the namespace', () => {
+    const spec = build({ security: { sysctls: { 'net.ipv4.ip_forward': '1', 'kernel.msgmax': '9' } } });
+    assert.deepEqual(spec.linux.sysctl, { 'kernel.msgmax': '9' });
+  });
+});
+
+describe('capabilities', () => {
+  const base = { add: [], drop: [], privileged: false, available: FACTS.capabilities };
+
+  it('are added and dropped by name, with or without CAP_', () => {
+    const names = capabilitiesOf({ ...base, add: ['net_admin'], drop: ['CAP_CHOWN'] });
+    assert.ok(names.includes('CAP_NET_ADMIN') && !names.includes('CAP_CHOWN'));
+    assert.deepEqual(capabilitiesOf({ ...base, add: ['KILL'], drop: ['ALL'] }), ['CAP_KILL']);
+    assert.throws(() => capabilitiesOf({ ...base, add: ['FLY'] }), { message: 'invalid capability: "CAP_FLY"' });
+  });
+
+  it('are never more than the daemon’s own', () => {
+    assert.deepEqual(capabilitiesOf({ ...base, privileged: true, available: 0b101n }), [
+      'CAP_CHOWN',
+      'CAP_DAC_READ_SEARCH',
+    ]);
+  });
+});
+
+describe('the default filter of system calls', () => {
+  it('refuses namespaces to all but administrators', () => {
+    const text = (capabilities: string[]): string => JSON.stringify(defaultSeccomp(capabilities));
+    assert.ok(!text(['CAP_CHOWN']).includes('"unshare"'));
+    assert.ok(text(['CAP_SYS_ADMIN']).includes('"unshare"'));
+    assert.ok(text([]).includes('"errnoRet":38'));
+  });
+});
+
+describe('resources', () => {
+  it('become those of the runtime', () => {
+    const { resources } = specOf();
+    assert.deepEqual(resourcesOf(resources), {});
+    assert.deepEqual(resourcesOf({ ...resources, memory: 100, nanoCpus: 1.5e9, pidsLimit: -1 }), {
+      memory: { limit: 100, swap: 200 },
+      cpu: { period: 100_000, quota: 150_000 },
+      pids: { limit: -1 },
+    });
+  });
+});
+
+describe('users', () => {
+  const files = {
+    passwd: 'root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/:/bin/sh\n',
+    group: 'root:x:0:\nwheel:x:10:root\nweb:x:34:\nextra:x:50:web\n',
+  };
+
+  it('are looked up in the image', () => {
+    assert.deepEqual(resolveUser('', files), { uid: 0, gid: 0, additionalGids: [0, 10] });
+    assert.deepEqual(resolveUser('web', files), { uid: 33, gid: 34, additionalGids: [34, 50] });
+    assert.deepEqual(resolveUser('33', files), { uid: 33, gid: 34, additionalGids: [34, 50] });
+    assert.deepEqual(resolveUser('web:extra', files), { uid: 33, gid: 50, additionalGids: [50] });
+    assert.deepEqual(resolveUser('1000', files, ['extra', '7']), { uid: 1000, gid: 0, additionalGids: [0, 50, 7] });
+  });
+
+  it('that are nowhere are refused', () => {
+    assert.throws(() => resolveUser('bob', files), {
+      message: 'unable to find user bob: no matching entries in passwd file',
+    });
+    assert.throws(() => resolveUser('web:bobs', files), {
+      message: 'Unable to find group bobs: no matching entries in group file',
+    });
+  });
+});
+
+describe('a file tree that is not mounted', () => {
+  it('is read through its layers and its own links', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fwt-'));
+    try {
+      const [upper, lower] = [join(folder, 'u'), join(folder, 'l')];
+      mkdirSync(join(lower, 'etc/real'), { recursive: true });
+      mkdirSync(join(upper, 'etc'), { recursive: true });
+      writeFileSync(join(lower, 'etc/real/passwd'), 'below');
+      writeFileSync(join(lower, 'etc/both'), 'below');
+      writeFileSync(join(upper, 'etc/both'), 'above');
+      symlinkSync('/etc/real/passwd', join(upper, 'etc/passwd'));
+      symlinkSync('/etc/loop', join(upper, 'etc/loop'));
+      symlinkSync('../../../../../../../../etc/hostname', join(upper, 'etc/out'));
+      const layers = layersOf([
+        { type: 'overlay', source: 'overlay', options: [`lowerdir=${lower}`, `upperdir=${upper}`] },
+      ]);
+      assert.deepEqual(layers, [upper, lower]);
+      assert.equal(readTreeFile(layers, '/etc/passwd'), 'below');
+      assert.equal(readTreeFile(layers, '/etc/both'), 'above');
+      assert.equal(readTreeFile(layers, '/etc/loop'), undefined);
+      assert.equal(readTreeFile(layers, '/etc/out'), undefined);
+      assert.deepEqual(
+        listTree(layers, '/etc')
+          ?.children.map(({ name }) => name)
+          .sort(),
+        ['both', 'loop', 'out', 'passwd', 'real'],
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('small parsers', () => {
+  it('read security options, device rules, device numbers, limits and environments', () => {
+    assert.deepEqual(parseSecurityOptions({ securityOpt: ['no-new-privileges', 'seccomp=unconfined'] }), {
+      noNewPrivileges: true,
+      unmasked: false,
+      seccomp: 'unconfined',
+    });
+    assert.throws(() => parseSecurityOptions({ securityOpt: ['fly'] }), { message: 'invalid --security-opt 2: "fly"' });
+    assert.deepEqual(parseDeviceRule('c 1:* rw'), { allow: true, type: 'c', access: 'rw', major: 1 });
+    assert.throws(() => parseDeviceRule('c 1'), { message: "invalid device cgroup rule format: 'c 1'" });
+    assert.deepEqual(deviceNumber(0x103), { major: 1, minor: 3 });
+    assert.deepEqual(
+      hardLimits(
+        'Limit  Soft  Hard  Units\nMax open files            1024                 4096                 files\nMax cpu time   unlimited   unlimited   seconds\n',
+      ),
+      {
+        RLIMIT_NOFILE: 4096,
+      },
+    );
+    assert.deepEqual(environmentOf(['PATH=/bin', 'HOSTNAME'], { hostname: 'h', tty: true }), [
+      'PATH=/bin',
+      'TERM=xterm',
+    ]);
+  });
+});
