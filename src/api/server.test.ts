@@ -191,6 +191,18 @@ const REFUSALS: readonly Refusal[] = [
     status: 400,
     message: 'conflicting options: port exposing and the container type network mode',
   },
+  {
+    request: container({
+      NetworkingConfig: { EndpointsConfig: { default: { IPAMConfig: { IPv4Address: '172.17.0.9' } } } },
+    }),
+    status: 400,
+    message: 'user-specified IP address is supported on user-defined networks only',
+  },
+  {
+    request: ['POST', '/networks/bridge/connect', { Container: 'c', EndpointConfig: { Aliases: ['a'] } }],
+    status: 400,
+    message: 'network-scoped aliases are only supported for user-defined networks',
+  },
   { request: ['POST', '/containers/c/rename'], status: 400, message: 'Neither old nor new names may be empty' },
   { request: ['POST', '/containers/nobody/start'], status: 404, message: 'No such container: nobody' },
   { request: ['POST', '/containers/nobody/stop?t=x'], status: 400, message: /"t".*"x"/ },

@@ -54,6 +54,8 @@ export interface NetworkConfig {
   /** false: no rule is made for that family. */
   readonly firewall4: boolean;
   readonly firewall6: boolean;
+  /** false: nothing is relayed that the kernel cannot translate (IPv6 to containers with IPv4 only). */
+  readonly userlandProxy: boolean;
   readonly addressPools: readonly AddressPoolConfig[];
   readonly dns: readonly Ip[];
   readonly dnsOptions: readonly string[];

@@ -62,7 +62,7 @@ const ROWS: readonly Row[] = [
   ['ip6tables', 'flag', 'used'],
   ['allow-direct-routing', 'flag', 'ignored'],
   ['firewall-backend', 'text', 'ignored'],
-  ['userland-proxy', 'flag', 'quiet'],
+  ['userland-proxy', 'flag', 'used'],
   ['userland-proxy-path', 'text', 'ignored'],
   ['host-gateway-ip', 'list', 'used', 'host-gateway-ips'],
   ['live-restore', 'flag', 'used'],

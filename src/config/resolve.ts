@@ -96,6 +96,7 @@ function resolveNetwork(values: Values): NetworkConfig {
     ipForward: values.bool('ip-forward') ?? true,
     firewall4: values.bool('iptables') ?? true,
     firewall6: values.bool('ip6tables') ?? true,
+    userlandProxy: values.bool('userland-proxy') ?? true,
     addressPools: poolsOf(values),
     dns: values.ips('dns'),
     dnsOptions: values.list('dns-opts'),

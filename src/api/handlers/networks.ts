@@ -1,4 +1,4 @@
-import { type Id, invalid, systemClock } from '../../base/index.ts';
+import { type Id, invalid, notFound, systemClock } from '../../base/index.ts';
 import type { EndpointRecord, NetworkRecord } from '../../model/index.ts';
 import type { ApiDeps } from '../deps.ts';
 import { encodeNetwork, PREDEFINED } from '../encode/index.ts';
@@ -14,7 +14,14 @@ import {
   type Route,
   timeOf,
 } from '../http/index.ts';
-import { ConnectBody, DisconnectBody, NetworkCreateBody, parseEndpoint, parseNetworkCreate } from '../wire/index.ts';
+import {
+  assertAllowedOn,
+  ConnectBody,
+  DisconnectBody,
+  NetworkCreateBody,
+  parseEndpoint,
+  parseNetworkCreate,
+} from '../wire/index.ts';
 
 type Deps = Pick<ApiDeps, 'networks' | 'containers' | 'clock'>;
 
@@ -83,8 +90,11 @@ async function ownersOf(containers: Deps['containers']): Promise<ReadonlyMap<Id,
 
 async function inspect({ networks, containers }: Deps, call: Call) {
   const network = networks.find(call.params.id ?? '');
-  const wanted = call.query.get('scope');
-  if (wanted && wanted !== network.scope) networks.find(`${call.params.id} in scope ${wanted}`);
+  const scope = call.query.get('scope');
+  // Swarm's word for a network of all hosts.
+  if (scope && (scope === 'swarm' ? 'global' : scope) !== network.scope) {
+    throw notFound('network_not_found', `network ${call.params.id} not found`);
+  }
   const endpoints = networks.endpointsOf(network.id);
   const owners = endpoints.length > 0 ? await ownersOf(containers) : new Map<Id, Id>();
   return ok(encodeNetwork(network, { version: call.version, endpoints, owners }));
@@ -102,7 +112,9 @@ async function connect({ networks, containers }: Deps, call: Call) {
   if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
   const network = networks.find(call.params.id ?? '');
   if (body.Container === '') throw invalid('no_container', 'invalid container name or ID: value is empty');
-  await containers.connect(body.Container, network.name, parseEndpoint(body.EndpointConfig));
+  const request = parseEndpoint(body.EndpointConfig);
+  assertAllowedOn(network.name, request);
+  await containers.connect(body.Container, network.name, request);
   return { status: 200 };
 }
 

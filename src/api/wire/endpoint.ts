@@ -5,6 +5,19 @@ import type { CreateBody, EndpointBody } from './container-create.ts';
 
 const IFNAME_OPTION = 'com.docker.network.endpoint.ifname';
 
+const PREDEFINED = ['bridge', 'default', 'host', 'none'];
+
+/** What only user-defined networks have. Docker refuses it with these texts, at create and at connect. */
+export function assertAllowedOn(network: string, request: EndpointRequest): void {
+  if (!PREDEFINED.includes(network)) return;
+  if (request.ipv4 !== undefined || request.ipv6 !== undefined) {
+    throw invalid('static_address', 'user-specified IP address is supported on user-defined networks only');
+  }
+  if (request.aliases !== undefined && request.aliases.length > 0) {
+    throw invalid('aliases', 'network-scoped aliases are only supported for user-defined networks');
+  }
+}
+
 /** What a client asks of one network, from an `EndpointSettings`. */
 export function parseEndpoint(body: EndpointBody | null | undefined): EndpointRequest {
   if (!body) return {};
@@ -75,6 +88,7 @@ export function parseNetworks(body: CreateBody, mode: string, version: number): 
     );
   }
   const networks = names.map((name) => ({ name, request: parseEndpoint(given.get(name)) }));
+  for (const { name, request } of networks) assertAllowedOn(name, request);
   return withContainerMac(networks, body.MacAddress, { mode, version });
 }
 

@@ -2,7 +2,7 @@
 // here once; nothing below `api/` sees a member of a wire object. Calls nothing.
 export * from './container-create.ts';
 export { type CreateRequest, normalizeMode, parseCreate, parseResources, parseRestart } from './container-spec.ts';
-export { parseEndpoint } from './endpoint.ts';
+export { assertAllowedOn, parseEndpoint } from './endpoint.ts';
 export * from './fields.ts';
 export * from './network-create.ts';
 export { parseBindings, parseExposed, parsePort } from './ports.ts';
