@@ -3,8 +3,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
+import { eventually } from '../../test/support/eventually.ts';
 import { inOwnNamespaces, NetworkLab } from '../../test/support/network-lab.ts';
-import type { Id } from '../base/index.ts';
+import { type Id, parseCidr, parseIp, parseMac } from '../base/index.ts';
+import { MacvlanDriver, ParentLinks } from '../drivers/index.ts';
 
 if (inOwnNamespaces(import.meta.filename)) {
   const inside = (lab: NetworkLab, id: Id, ...command: string[]): string =>
@@ -182,6 +184,42 @@ if (inOwnNamespaces(import.meta.filename)) {
       await lab.networking.networks.remove('net');
       assert.equal(addresses(), 0);
       assert.ok(lab.links().includes('mine'));
+    });
+
+    it('tells the neighbours when an address moves to another Ethernet address', async () => {
+      await using lab = await NetworkLab.start();
+      const { sandboxes, networks } = lab.networking;
+      const { network } = await networks.create({ name: 'net' });
+      const [one, two] = [await lab.sandbox(), await lab.sandbox()];
+      await lab.attach(one, 'net', 'one');
+      const ipv4 = parseIp((network.pools[0]?.gateway ?? '').replace(/1$/, '77'));
+      await lab.attach(two, 'net', 'two', { ipv4, mac: parseMac('02:00:00:00:00:01') });
+      ping(lab, one, ipv4);
+      await sandboxes.detach(two, network.id);
+      await lab.attach(two, 'net', 'two', { ipv4, mac: parseMac('02:00:00:00:00:02') });
+      await eventually(() => assert.match(inside(lab, one, 'ip', 'neigh', 'show', ipv4), /02:00:00:00:00:02/));
+    });
+
+    it('puts containers beside the host on its own link', async () => {
+      await using lab = await NetworkLab.start({
+        drivers: ({ rtnl }) => [new MacvlanDriver({ rtnl, parents: new ParentLinks({ rtnl }) })],
+      });
+      const { networks, sandboxes } = lab.networking;
+      const { index } = lab.rtnl.links.createVeth({ name: 'up0', peerName: 'up1' });
+      for (const one of [index, lab.rtnl.links.get('up1')?.index ?? 0]) lab.rtnl.links.set(one, { up: true });
+      const pools = [{ subnet: parseCidr('10.88.0.0/24'), gateway: parseIp('10.88.0.254') }];
+      await networks.create({ name: 'lan', driver: 'macvlan', options: { parent: 'up0' }, ipam: { pools } });
+      const [one, two] = [await lab.sandbox(), await lab.sandbox({ ports: [{ host: 8083, container: 80 }] })];
+      await lab.attach(one, 'lan', 'one');
+      const second = await lab.attach(two, 'lan', 'two');
+      assert.match(inside(lab, one, 'ip', 'route'), /default via 10\.88\.0\.254 dev eth0/);
+      ping(lab, one, second.ipv4?.ip);
+      assert.deepEqual(sandboxes.get(two)?.ports.published, []);
+      await sandboxes.close(one);
+      await sandboxes.close(two);
+      await networks.remove('lan');
+      assert.ok(lab.links().includes('up0'));
+      lab.rtnl.links.delete('up0');
     });
 
     it('shares the host network', async () => {

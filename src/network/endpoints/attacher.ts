@@ -45,8 +45,8 @@ export interface AttacherDeps {
 
 const PREFIX_OPTION = 'com.docker.network.container_iface_prefix';
 const IFNAME_OPTION = 'com.docker.network.endpoint.ifname';
-/** The kernel announces a link as it comes up; again later, since that may meet a switch that is still learning. */
-const ANNOUNCEMENTS_MS = [1000, 2000];
+/** The kernel announces a link as it comes up, which the far end of the pair may be too early for; so again. */
+const ANNOUNCEMENTS_MS = [100, 1000, 2000];
 
 /** Joins sandboxes to networks and parts them. The caller holds the sandbox's turn. */
 export class Attacher {
