@@ -17,7 +17,7 @@ export function parseImageName(text: string): ImageName {
   const hasRegistry = repository.includes('/') && (/[.:]/.test(first) || first === 'localhost');
   const path = hasRegistry ? repository.slice(first.length + 1) : repository;
   if (path !== path.toLowerCase()) throw new Error('invalid reference format: repository name must be lowercase');
-  if (!/^[a-z0-9]+([._/-]+[a-z0-9]+)*$/.test(path) || (colon >= 0 && !/^\w[\w.-]{0,127}$/.test(tag))) {
+  if (!/^[a-z0-9]+((\.|_{1,2}|-+|\/)[a-z0-9]+)*$/.test(path) || (colon >= 0 && !/^\w[\w.-]{0,127}$/.test(tag))) {
     throw new Error('invalid reference format');
   }
   return { repository, tag: digest ?? (tag === '' ? 'latest' : tag), registry: hasRegistry ? first : 'docker.io' };

@@ -92,7 +92,7 @@ async function startOrClean(context: Context, starting: Starting): Promise<void>
     starting.connection.close();
     await starting.talk.catch(() => {});
     // With --rm the daemon removes what never ran; do not return before that.
-    await Promise.race([starting.removed?.catch(() => {}), after(REMOVAL_PATIENCE_MS)]);
+    await Promise.race([starting.removed?.catch(() => {}), after(REMOVAL_PATIENCE_MS, undefined, { ref: false })]);
     throw error;
   }
 }
