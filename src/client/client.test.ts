@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { queryText } from './connection/index.ts';
 import { Client, ConnectionError, parseHost, ResponseError } from './index.ts';
 import { lowerVersion } from './session.ts';
 import { FakeDaemon } from './testing/index.ts';
-import { queryText } from './transport.ts';
 
 test('the version is the lower one of both sides, asked once', async () => {
   await using daemon = await FakeDaemon.start({ answer: () => ({ body: [] }), apiVersion: '1.47' });

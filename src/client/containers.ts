@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Hijacked, Query } from './connection/index.ts';
 import { filtersText, type Session, segment } from './session.ts';
-import type { Hijacked, Query } from './transport.ts';
 import type { Filters } from './wire.ts';
 import type {
   ContainerDetails,

@@ -1,5 +1,5 @@
+import type { Hijacked } from './connection/index.ts';
 import { type Session, segment } from './session.ts';
-import type { Hijacked } from './transport.ts';
 import type { CreateExec } from './wire-containers.ts';
 
 export class Execs {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Query } from './connection/index.ts';
 import { filtersText, type Session } from './session.ts';
-import type { Query } from './transport.ts';
 import type { Filters, HistoryEntry, ImageDeletion, ImageSummary, Progress } from './wire.ts';
 
 export class Images {

@@ -2,11 +2,18 @@
 // raw bytes. It agrees on the API's version with the daemon's first answer. It must not print, read the environment
 // or know a terminal: that is cli's.
 export { Client } from './client.ts';
+export {
+  ConnectionError,
+  FrameSplitter,
+  type Hijacked,
+  type HostAddress,
+  isNotFound,
+  parseHost,
+  type Query,
+  ResponseError,
+  type StreamName,
+} from './connection/index.ts';
 export type { AttachContainer, CreatedContainer, ListContainers } from './containers.ts';
-export { ConnectionError, isNotFound, ResponseError } from './errors.ts';
-export { FrameSplitter, type StreamName } from './frames.ts';
-export { type HostAddress, parseHost } from './host.ts';
 export { CLIENT_API_VERSION, type PingResult } from './session.ts';
-export type { Hijacked, Query } from './transport.ts';
 export type * from './wire.ts';
 export type * from './wire-containers.ts';

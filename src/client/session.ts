@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { invalid } from '../base/index.ts';
-import { jsonLines } from './json-stream.ts';
-import { bodyText, type CallOptions, type Hijacked, Transport } from './transport.ts';
+import { bodyText, type CallOptions, type Hijacked, jsonLines, Transport } from './connection/index.ts';
 
 /** The newest API this client speaks. */
 export const CLIENT_API_VERSION = '1.51';

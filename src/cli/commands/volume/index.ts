@@ -1,4 +1,6 @@
-// Commands about volumes: one file each, loaded when used. A volume's driver and place are the daemon's business.
+// Commands about volumes: one file each, loaded when used.
+// They name volumes and show them; where a volume lies and what its driver does with it are the daemon's business,
+// and nothing here touches the files in it.
 import type { Leaf } from '../../grammar/index.ts';
 
 export const volume = {

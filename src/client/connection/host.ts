@@ -1,4 +1,4 @@
-import { invalid } from '../base/index.ts';
+import { invalid } from '../../base/index.ts';
 
 /** Where the daemon listens, as `node:net` wants it. */
 export type HostAddress = { readonly path: string } | { readonly host: string; readonly port: number };

@@ -1,7 +1,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
-import { messageOf } from '../base/index.ts';
+import { messageOf } from '../../base/index.ts';
 import { connectionError, ResponseError } from './errors.ts';
 import { parseHost } from './host.ts';
 

@@ -1,4 +1,4 @@
-import { type ErrorKind, FairwayError } from '../base/index.ts';
+import { type ErrorKind, FairwayError } from '../../base/index.ts';
 
 const KINDS: Readonly<Record<number, ErrorKind>> = {
   304: 'notModified',
