@@ -12,6 +12,8 @@ export interface ProcessOptions {
   readonly user?: string;
   readonly groupAdd: readonly string[];
   readonly tty: boolean;
+  /** Of the terminal at the start, in characters. */
+  readonly consoleSize?: { readonly width: number; readonly height: number };
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly attachStdin: boolean;

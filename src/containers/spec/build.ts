@@ -82,6 +82,7 @@ export function buildSpec(input: SpecInput): object {
     hostname: security.utsMode === 'host' ? '' : effective.hostname,
     process: {
       terminal: spec.process.tty,
+      ...(spec.process.tty && spec.process.consoleSize && { consoleSize: spec.process.consoleSize }),
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
       args: [...effective.entrypoint, ...effective.cmd],
       env: environmentOf(effective.env, {
