@@ -96,7 +96,7 @@ export function encodeHostConfig({ spec }: ContainerView, defaults: { readonly l
     AutoRemove: spec.autoRemove,
     VolumeDriver: '',
     VolumesFrom: orNull(mounts.volumesFrom),
-    ConsoleSize: [0, 0],
+    ConsoleSize: [process.consoleSize?.height ?? 0, process.consoleSize?.width ?? 0],
     ...(Object.keys(spec.annotations).length > 0 ? { Annotations: spec.annotations } : {}),
     CapAdd: orNull(security.capAdd),
     CapDrop: orNull(security.capDrop),

@@ -108,6 +108,8 @@ export const HostConfigBody = v.object({
   Sysctls: textMap,
   Runtime: text,
   Init: optionalFlag,
+  /** Height, then width. */
+  ConsoleSize: v.nullish(v.tuple([v.number(), v.number()])),
   MaskedPaths: v.nullish(v.array(v.string())),
   ReadonlyPaths: v.nullish(v.array(v.string())),
 });

@@ -65,6 +65,7 @@ function processOf(body: CreateBody, host: HostConfigBody): ContainerSpec['proce
     ...given('user', body.User),
     groupAdd: host.GroupAdd,
     tty: body.Tty,
+    ...given('consoleSize', consoleSizeOf(host)),
     openStdin: body.OpenStdin,
     stdinOnce: body.StdinOnce,
     attachStdin: body.AttachStdin,
@@ -74,6 +75,10 @@ function processOf(body: CreateBody, host: HostConfigBody): ContainerSpec['proce
     ...given('stopTimeout', body.StopTimeout),
     ...given('init', host.Init),
   };
+}
+
+function consoleSizeOf({ ConsoleSize: size }: HostConfigBody): ContainerSpec['process']['consoleSize'] {
+  return size && size[0] > 0 && size[1] > 0 ? { height: size[0], width: size[1] } : undefined;
 }
 
 function healthOf(body: NonNullable<CreateBody['Healthcheck']>): HealthOptions {
