@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { conflict, type Id, type Ip, internal, invalid, isKind, newId, shortId } from '../../base/index.ts';
+import {
+  conflict,
+  FairwayError,
+  type Id,
+  type Ip,
+  internal,
+  invalid,
+  isKind,
+  newId,
+  shortId,
+} from '../../base/index.ts';
 import type { EndpointRecord, EndpointRequest, NetworkRecord } from '../../model/index.ts';
 import type { Networks, Sandboxes } from '../../network/contract.ts';
 import { type ContainersOptions, containerFolder } from '../engine.ts';
@@ -82,7 +92,7 @@ export class Wiring {
     if (sandboxId === undefined) return;
     const resolved: ConfiguredNetwork[] = [];
     for (const configured of orderedNetworks(spec, container.record.networks)) {
-      const endpoint = await this.#attach(container, sandboxId, configured);
+      const endpoint = await this.#attach(container, sandboxId, configured).catch(asSetUpFailure);
       resolved.push({ ...configured, networkId: endpoint.networkId });
     }
     container.change({ networks: resolved });
@@ -300,4 +310,11 @@ export class Wiring {
       throw error;
     }
   }
+}
+
+/** In Docker's words, with the kind of the cause. */
+function asSetUpFailure(error: unknown): never {
+  if (!(error instanceof FairwayError)) throw error;
+  const { code, kind } = error;
+  throw new FairwayError(`failed to set up container networking: ${error.message}`, { code, kind, cause: error });
 }
