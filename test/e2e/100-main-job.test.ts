@@ -174,8 +174,8 @@ describe('two containers on a network of their own talk by name', () => {
     const { docker } = engine;
     await docker('network', 'create', '--internal', 'closed');
     await docker('network', 'create', 'open');
-    const out = ['wget', '-qO-', '-T', '3', 'http://10.99.0.254:8000/'];
-    await engine.lan.ok(['sh', '-c', 'mkdir -p /tmp/fw-empty; busybox httpd -p 8000 -h /etc']);
+    const out = ['timeout', '5', 'wget', '-qO-', 'http://10.99.0.254:8000/'];
+    await engine.lan.ok(['sh', '-c', 'busybox httpd -p 8000 -h /etc']);
     const open = await docker.run(['run', '--rm', '--network', 'open', 'busybox', ...out]);
     assert.match(open.stderr, /404/);
     const closed = await docker.run([

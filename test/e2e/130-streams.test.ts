@@ -9,7 +9,6 @@ import {
   commandLines,
   type Engine,
   eventually,
-  ok,
   run,
   type Snapshot,
   snapshot,
@@ -28,9 +27,21 @@ after(async () => {
 });
 
 /** A command under a pseudo-terminal, with what it printed. */
-function onTerminal(command: string, input: string): Promise<string> {
-  const environment = { DOCKER_HOST: `unix://${engine.daemon.socket}`, TERM: 'xterm' };
-  return ok(['script', '-qec', command, '/dev/null'], { input, env: environment });
+function onTerminal(command: string, keys: string): Promise<string> {
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
+    env: { ...process.env, DOCKER_HOST: `unix://${engine.daemon.socket}`, TERM: 'dumb' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let seen = '';
+  let typed = false;
+  child.stdout.on('data', (chunk: Buffer) => {
+    seen += chunk.toString();
+    // Typed only when the shell's prompt is there: what is typed before goes to whoever reads first.
+    if (typed || !seen.includes('# ')) return;
+    typed = true;
+    child.stdin.write(keys);
+  });
+  return once(child, 'close').then(() => seen);
 }
 
 describe('streams', () => {
@@ -87,11 +98,11 @@ describe('streams', () => {
   });
 
   test('a terminal has a size, echoes, and leaves by its detach keys', async () => {
-    const seen = await onTerminal("sh -c 'stty rows 33 cols 77; docker run --rm -it busybox sh'", 'stty size; exit\n');
+    const seen = await onTerminal("sh -c 'stty rows 33 cols 77; docker run --rm -it busybox sh'", 'stty size\rexit\r');
     assert.match(seen, /33 77/);
     const fairway = await onTerminal(
       `sh -c 'stty rows 33 cols 77; ${process.cwd()}/bin/fairway run --rm -it busybox sh'`,
-      'stty size; exit\n',
+      'stty size\rexit\r',
     );
     assert.match(fairway, /33 77/);
     await onTerminal('docker run --name detached -it busybox sh', '\u0010\u0011');
@@ -125,6 +136,7 @@ describe('streams', () => {
     const following = docker('logs', '-f', 'talker');
     await docker('exec', 'talker', 'touch', '/tmp/go');
     assert.match(await following, /line 1[\s\S]*line 5\nend$/);
+    await docker('wait', 'talker');
     await docker('rm', 'talker');
     await assertUnchanged(engine.host, clean);
   });
@@ -169,7 +181,15 @@ describe('streams', () => {
 
   test('a slow reader does not hold up the container', async () => {
     const { docker, daemon } = engine;
-    await docker('create', '--name', 'chatty', 'busybox', 'sh', '-c', 'yes | head -c 20000000; echo done >&2');
+    await docker(
+      'create',
+      '--name',
+      'chatty',
+      'busybox',
+      'sh',
+      '-c',
+      'yes $(head -c 500 /dev/zero | tr "\\0" x) | head -c 20000000',
+    );
     const stalled = connect(daemon.socket);
     stalled.write(
       'POST /v1.41/containers/chatty/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n',

@@ -104,7 +104,7 @@ describe('the daemon', () => {
     writeFileSync(file, '{"bip": "not an address"}');
     const value = await host.run([FAIRWAYD, '--config-file', file]);
     assert.notEqual(value.code, 0);
-    assert.match(value.stderr + value.stdout, /bip.*not an address/);
+    assert.match(value.stderr + value.stdout, /not an address.*bip/);
     writeFileSync(file, '{"debug": true, "cgroup-parent": "/elsewhere"}');
     const twice = await host.run([FAIRWAYD, '--config-file', file, '--debug', '--cgroup-parent', host.cgroup]);
     assert.notEqual(twice.code, 0);

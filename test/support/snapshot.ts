@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { cgroupPaths, type TestHost } from './host.ts';
@@ -39,22 +39,41 @@ export async function snapshot(host: TestHost): Promise<Snapshot> {
       .map(({ command }) => command)
       .filter((command) => !['cat', 'ip', 'nft', 'nsenter'].includes(command))
       .sort(),
-    cgroups: cgroupPaths(host.cgroup).flatMap((path) => childrenOf(path)),
-    files: [
-      ...childrenOf(join(host.directory, 'lib/fairway/containers')),
-      ...childrenOf(join(host.directory, 'run/fairway')),
-    ],
+    cgroups: cgroupPaths(host.cgroup).flatMap((path) => childrenOf(path, (entry) => entry.isDirectory())),
+    files: ['lib/fairway/containers', 'run/fairway/containers'].flatMap((path) =>
+      childrenOf(join(host.directory, path)),
+    ),
   };
 }
 
 /** Waits until the host is as it was; some things go a moment after the call returned (discarded bridges, shims). */
 export async function assertUnchanged(host: TestHost, before: Snapshot): Promise<void> {
-  await eventually(async () => assert.deepEqual(await snapshot(host), before));
+  await eventually(async () => assert.deepEqual(difference(before, await snapshot(host)), {}));
 }
 
-function childrenOf(path: string): string[] {
+/** Only what is more or less than before, so that a failure is short. */
+function difference(before: Snapshot, after: Snapshot): Record<string, { more: string[]; less: string[] }> {
+  const without = (all: readonly string[], known: readonly string[]): string[] => {
+    const rest = [...known];
+    return all.filter((line) => {
+      const at = rest.indexOf(line);
+      if (at >= 0) rest.splice(at, 1);
+      return at < 0;
+    });
+  };
+  const found: Record<string, { more: string[]; less: string[] }> = {};
+  for (const key of Object.keys(before) as (keyof Snapshot)[]) {
+    const more = without(after[key], before[key]);
+    const less = without(before[key], after[key]);
+    if (more.length + less.length > 0) found[key] = { more, less };
+  }
+  return found;
+}
+
+function childrenOf(path: string, wanted: (entry: Dirent) => boolean = () => true): string[] {
   try {
     return readdirSync(path, { withFileTypes: true })
+      .filter(wanted)
       .map((entry) => join(path, entry.name))
       .sort();
   } catch {

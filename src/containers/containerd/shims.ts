@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Log, messageOf, silentLog } from '../../base/index.ts';
@@ -49,6 +49,7 @@ export async function endForgottenShims(
 
 async function shimsOf(client: { socketPath: string; namespace: string }, proc: string): Promise<Shim[]> {
   const found: Shim[] = [];
+  const ours = await mountNamespace(proc, 'self');
   for (const entry of await readdir(proc)) {
     if (!/^\d+$/.test(entry)) continue;
     const words = (await readFile(join(proc, entry, 'cmdline'), 'utf8').catch(() => '')).split('\0');
@@ -57,10 +58,16 @@ async function shimsOf(client: { socketPath: string; namespace: string }, proc: 
     const id = value('-id');
     if (id === undefined || value('-namespace') !== client.namespace || value('-address') !== client.socketPath)
       continue;
+    // The same path in another mount namespace is another containerd's socket.
+    if ((await mountNamespace(proc, entry)) !== ours) continue;
     const identity = await processIdentity(Number(entry));
     if (identity) found.push({ ...identity, id, children: await childrenOf(proc, entry) });
   }
   return found;
+}
+
+function mountNamespace(proc: string, pid: string): Promise<string | undefined> {
+  return readlink(join(proc, pid, 'ns/mnt')).catch(() => undefined);
 }
 
 async function childrenOf(proc: string, pid: string): Promise<number[]> {

@@ -1,5 +1,5 @@
 import { conflict, type Id, type IpFamily, type Log, type Mac, messageOf, silentLog } from '../../base/index.ts';
-import { isErrno, type Link, netnsExists, openNetns, type Rtnl, writeSysctl } from '../../kernel/index.ts';
+import { isErrno, type Link, netnsExists, openNetns, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
 import type {
   Attachment,
   AttachSpec,
@@ -99,7 +99,11 @@ export class BridgeDriver implements NetworkDriver {
       alias: endpointMark(spec.endpointId),
       ipv6AddressGeneration: 'none',
     });
-    if (plan.isolated) this.#rtnl.links.setBridgePort(host.index, { isolated: true });
+    // Where bridged packets pass the packet filter, a container's way to its own published port leads out by its own port.
+    const hairpin = bridgedPacketsAreFiltered();
+    if (plan.isolated || hairpin) {
+      this.#rtnl.links.setBridgePort(host.index, { isolated: plan.isolated, ...(hairpin ? { hairpin } : {}) });
+    }
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: plan.addresses, sysctls: plan.endpoint.sysctls });
     undo.move();
     return attachment(spec, plan, host.name);
@@ -219,4 +223,14 @@ function assertBridge(link: Link, network: string): void {
     'not_a_bridge',
     `cannot create network "${network}": there is a link named ${link.name} which is not a bridge`,
   );
+}
+
+/** Without the module `br_netfilter` there is no such switch, and none is needed. */
+function bridgedPacketsAreFiltered(): boolean {
+  try {
+    return readSysctl(['net', 'bridge', 'bridge-nf-call-iptables']) === '1';
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
 }

@@ -1,0 +1,83 @@
+import { cidrText, familyOf, networkOf } from './base/index.ts';
+import type { DaemonConfig, NetworkConfig, ReloadableConfig } from './config/index.ts';
+import type { EngineOptions } from './engine.ts';
+import type { PoolRequest } from './model/index.ts';
+import type { DefaultBridge } from './network/index.ts';
+import { VERSION } from './version.ts';
+
+const RESOLV_CONF = '/etc/resolv.conf';
+
+/** The configuration in the engine's words. `current` gives what a reload may have changed. */
+export function engineOptions(config: DaemonConfig, current: () => ReloadableConfig): EngineOptions {
+  const { network, containers } = config;
+  return {
+    version: VERSION,
+    dataRoot: config.dataRoot,
+    execRoot: config.execRoot,
+    containerd: {
+      namespace: config.containerd.namespace,
+      ...(config.containerd.address === undefined ? {} : { socketPath: config.containerd.address }),
+      ...(config.storageDriver === undefined ? {} : { snapshotter: config.storageDriver }),
+    },
+    network: {
+      defaultBridge: defaultBridge(network),
+      pools: network.addressPools,
+      ipForward: network.ipForward,
+      relay: true,
+      resolvConf: RESOLV_CONF,
+      dns: { servers: network.dns, search: network.dnsSearch, options: network.dnsOptions },
+    },
+    containers: {
+      logDriver: containers.logDriver,
+      logOptions: containers.logOptions,
+      defaultUlimits: containers.defaultUlimits,
+      ...(containers.cgroupParent === undefined ? {} : { cgroupParent: containers.cgroupParent }),
+      ...(network.hostGatewayIps.length === 0 ? {} : { hostGatewayIps: network.hostGatewayIps }),
+    },
+    registry: {
+      insecureRegistries: config.reloadable.insecureRegistries,
+      mirrors: config.reloadable.registryMirrors,
+    },
+    facts: () => {
+      const { debug, liveRestore, labels, insecureRegistries, registryMirrors } = current();
+      return { debug, liveRestore, labels, insecureRegistries, registryMirrors, experimental: config.experimental };
+    },
+  };
+}
+
+/** `--bip`, `--fixed-cidr`, `--bridge`, … */
+function defaultBridge(network: NetworkConfig): DefaultBridge | false {
+  if (network.bridge === 'none') return false;
+  return {
+    ...(network.bridge === undefined ? {} : { name: network.bridge }),
+    mtu: network.mtu,
+    icc: network.icc,
+    masquerade: network.masquerade,
+    enableIpv6: network.ipv6,
+    ...(network.hostBinding === undefined ? {} : { hostBinding: network.hostBinding }),
+    pools: [
+      ...pool(network.bip, network.fixedCidr, network.defaultGateway),
+      ...pool(network.bip6, network.fixedCidr6, network.defaultGateway6),
+    ],
+  };
+}
+
+function pool(
+  bip: NetworkConfig['bip'],
+  fixed: NetworkConfig['fixedCidr'],
+  gateway: NetworkConfig['defaultGateway'],
+): PoolRequest[] {
+  const within = bip ?? fixed;
+  if (within === undefined) return [];
+  const subnet = networkOf(within);
+  return [
+    {
+      subnet,
+      ...(bip === undefined ? {} : { gateway: bip.ip }),
+      ...(gateway !== undefined && familyOf(gateway) === familyOf(subnet.ip) ? { gateway } : {}),
+      ...(fixed !== undefined && bip !== undefined && cidrText(networkOf(fixed)) !== cidrText(subnet)
+        ? { ipRange: networkOf(fixed) }
+        : {}),
+    },
+  ];
+}

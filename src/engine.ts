@@ -1,0 +1,238 @@
+// The assembly: every part of a running daemon made and joined, in the order in which one needs the other. The only place
+// that knows all layers.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
+import { type Cidr, cidrText, type Log, newId, rfc3339Nano, systemClock } from './base/index.ts';
+import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
+import { ImageStore } from './containers/images/index.ts';
+import { type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
+import { Registry, type RegistryOptions } from './containers/registry/index.ts';
+import {
+  BridgeDriver,
+  DiscardedLinks,
+  HostDriver,
+  IpvlanDriver,
+  MacvlanDriver,
+  NoneDriver,
+  ParentLinks,
+} from './drivers/index.ts';
+import { Nft, Rtnl, readSysctl, startThreadPool } from './kernel/index.ts';
+import type { Store } from './model/index.ts';
+import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';
+import { HostServers, NetnsSandboxSockets, type ResolvConf, WorkerResolver } from './services/dns/index.ts';
+import { NftFirewall } from './services/firewall/index.ts';
+import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
+import { HostPortAllocator, hostPortDeps } from './services/ports/index.ts';
+import { NodePortRelay } from './services/relay/index.ts';
+import { SqliteStore } from './store/index.ts';
+
+/** What a daemon is told; the configuration resolves to it. */
+export interface EngineOptions {
+  readonly version: string;
+  /** What survives a reboot. */
+  readonly dataRoot: string;
+  /** What does not: sockets, pipes. */
+  readonly execRoot: string;
+  readonly containerd: {
+    /** A containerd that somebody else runs; absent: one of our own. */
+    readonly socketPath?: string;
+    readonly namespace: string;
+    readonly snapshotter?: string;
+  };
+  readonly network: {
+    readonly defaultBridge: DefaultBridge | false;
+    /** Empty: Docker's. */
+    readonly pools: readonly { readonly base: Cidr; readonly size: number }[];
+    readonly ipForward: boolean;
+    /** Relay what the kernel cannot translate (`--userland-proxy`). */
+    readonly relay: boolean;
+    readonly resolvConf: string;
+    /** `--dns` and its like; what is given stands in place of the host's. */
+    readonly dns: ResolvConf;
+  };
+  readonly containers: Omit<ContainersOptions, 'dataRoot' | 'execRoot'>;
+  /** Asked anew for every `docker info`, so that a reload shows. */
+  readonly facts: () => Pick<
+    EngineFacts,
+    'debug' | 'experimental' | 'liveRestore' | 'labels' | 'insecureRegistries' | 'registryMirrors'
+  >;
+  readonly registry: RegistryOptions;
+}
+
+/** A daemon without its listeners. */
+export interface Engine {
+  readonly api: HttpApi;
+  readonly events: EventLog;
+  readonly id: string;
+  configureRegistry(options: RegistryOptions): void;
+  /** Leaves containers and their networks as they are. */
+  close(): Promise<void>;
+}
+
+export async function startEngine(options: EngineOptions, log: Log): Promise<Engine> {
+  await using undo = new AsyncDisposableStack();
+  const clock = systemClock;
+  const { dns } = options.network;
+  // Threads inherit the namespace in which they begin: the pool's must begin before anybody enters another.
+  startThreadPool();
+  for (const folder of [options.dataRoot, options.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const id = engineId(join(options.dataRoot, 'engine-id'));
+  const store: Store = SqliteStore.open(join(options.dataRoot, 'fairway.db'));
+  undo.defer(() => store.close());
+  const events = new EventLog({ clock, log });
+
+  // The kernel, and services on it.
+  const rtnl = undo.use(Rtnl.open());
+  const nft = undo.use(Nft.open());
+  const discarded = undo.use(new DiscardedLinks({ rtnl, clock }));
+  const hostServers = undo.use(
+    new HostServers(options.network.resolvConf, {
+      log,
+      onChange: (conf) => resolver.setHostServers(overridden(conf, dns).servers),
+    }),
+  );
+  const resolver = new WorkerResolver(
+    { sockets: new NetnsSandboxSockets(), log },
+    { hostServers: overridden(hostServers.current, dns).servers },
+  );
+  undo.defer(() => resolver.close());
+  const ports = new HostPortAllocator(hostPortDeps());
+  const parents = new ParentLinks({ rtnl });
+  const pools = options.network.pools.length > 0 ? options.network.pools : DEFAULT_LOCAL_POOLS;
+
+  const firewall = new NftFirewall({ nft, log });
+
+  // Networks.
+  const networking = createNetworking(
+    {
+      store,
+      ipam: new PoolIpam({ engineId: id }, { localPools: pools }),
+      firewall,
+      ports,
+      ...(options.network.relay ? { relay: new NodePortRelay({ sockets: ports, log }) } : {}),
+      resolver,
+      drivers: [
+        new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
+        new HostDriver(),
+        new NoneDriver(),
+        new MacvlanDriver({ rtnl, parents }),
+        new IpvlanDriver({ rtnl, parents }),
+      ],
+      host: new KernelHost({ rtnl }),
+      events,
+      hostResolvConf: () => overridden(hostServers.current, dns),
+      clock,
+      log,
+    },
+    { defaultBridge: options.network.defaultBridge },
+  );
+  undo.defer(() => networking.stop());
+  const { networks, sandboxes } = networking;
+
+  // Containers.
+  const containerd = await connectContainerd(options, undo, log);
+  await endForgottenShims(containerd, { log });
+  const { dataRoot, execRoot } = options;
+  const images: ImageStore = new ImageStore({
+    engine: containerd,
+    usedBy: (imageId) => parts.imageUsers(imageId),
+    clock,
+    log,
+  });
+  const registry = undo.use(new Registry({ engine: containerd, store: images, clock }, options.registry));
+  const parts = createContainers(
+    { containerd, images, networks, sandboxes, store, events, clock, log },
+    { ...options.containers, dataRoot, execRoot },
+  );
+  undo.defer(() => parts.close());
+  images.events.on(({ action, id: imageId, name }) =>
+    events.publish({ type: 'image', action, id: imageId, attributes: { name } }),
+  );
+  await parts.restore((alive) => networking.start(alive));
+  await resolver.start();
+
+  // The door.
+  const serverOptions: ApiServerOptions = { version: options.version, experimental: options.facts().experimental };
+  const api = createApiServer(
+    {
+      networks,
+      ...parts,
+      images,
+      registry,
+      events,
+      facts: async () => ({
+        ...options.facts(),
+        id,
+        version: options.version,
+        gitCommit: '',
+        buildTime: rfc3339Nano(0n),
+        dataRoot,
+        storageDriver: containerd.snapshots.snapshotter,
+        loggingDriver: options.containers.logDriver ?? 'json-file',
+        cgroupDriver: 'cgroupfs',
+        cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
+        networkDrivers: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
+        addressPools: pools.map(({ base, size }) => ({ base: cidrText(base), size })),
+        ipv4Forwarding: readSysctl('net.ipv4.ip_forward') === '1',
+        containerd: {
+          address: containerd.socketPath,
+          version: (await containerd.version()).version,
+          namespace: containerd.namespace,
+        },
+        runcVersion: '',
+        securityOptions: ['name=seccomp,profile=builtin'],
+        warnings: [],
+      }),
+      clock,
+      log,
+    },
+    serverOptions,
+  );
+  const running = undo.move();
+  return {
+    api,
+    events,
+    id,
+    configureRegistry: (next) => registry.configure(next),
+    close: async () => {
+      api.close();
+      await running.disposeAsync();
+    },
+  };
+}
+
+async function connectContainerd(options: EngineOptions, undo: AsyncDisposableStack, log: Log): Promise<Containerd> {
+  const { namespace, snapshotter } = options.containerd;
+  let { socketPath } = options.containerd;
+  if (socketPath === undefined) {
+    const state = join(options.execRoot, 'containerd');
+    const own = await ContainerdDaemon.ensure({
+      root: join(options.dataRoot, 'containerd'),
+      state,
+      socketPath: join(state, 'containerd.sock'),
+      log,
+    });
+    undo.defer(() => own.release());
+    socketPath = own.socketPath;
+  }
+  return undo.use(
+    await Containerd.connect({ socketPath, namespace, log, ...(snapshotter === undefined ? {} : { snapshotter }) }),
+  );
+}
+
+function overridden(host: ResolvConf, daemon: ResolvConf): ResolvConf {
+  return {
+    servers: daemon.servers.length > 0 ? daemon.servers : host.servers,
+    search: daemon.search.length > 0 ? daemon.search : host.search,
+    options: daemon.options.length > 0 ? daemon.options : host.options,
+  };
+}
+
+/** Made once, kept with the data. */
+function engineId(path: string): string {
+  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+  const id = newId();
+  writeFileSync(path, `${id}\n`);
+  return id;
+}
