@@ -216,9 +216,18 @@ export class ExecService implements Execs {
     const shared = new SharedStdin();
     outputs.onDestroy = () => shared.disconnect();
     if (paths.stdin !== undefined) {
-      shared.connect(openWriter(paths.stdin), () => {
-        tasks.closeStdin(container.id, id).catch(() => {});
-      });
+      openWriter(paths.stdin, this.#deps.clock)
+        .then((socket) => {
+          if (!socket) return;
+          if (exec.status !== 'running') socket.destroy();
+          else
+            shared.connect(socket, () => {
+              tasks.closeStdin(container.id, id).catch(() => {});
+            });
+        })
+        .catch((error: unknown) => {
+          this.#deps.log.warn({ exec: id, reason: messageOf(error) }, 'an exec gets no input');
+        });
     }
     const leave = (): void => outputs.leave();
     const stdin =

@@ -205,12 +205,26 @@ export class IoHub {
       stdin === undefined
         ? undefined
         : () => {
-            io.streams.connectStdin(openWriter(stdin), () => {
-              this.#tasks.closeStdin(container.id).catch((error: unknown) => {
-                this.#log.debug({ container: container.id, reason: messageOf(error) }, 'stdin was closed already');
-              });
+            this.#openStdin(container, io, stdin).catch((error: unknown) => {
+              this.#log.warn({ container: container.id, reason: messageOf(error) }, 'a container gets no input');
             });
           };
+  }
+
+  async #openStdin(container: Container, io: Io, path: string): Promise<void> {
+    const run = io.writer;
+    const socket = await openWriter(path, this.#clock);
+    if (!socket) return;
+    if (io.writer !== run) {
+      // The run is over already.
+      socket.destroy();
+      return;
+    }
+    io.streams.connectStdin(socket, () => {
+      this.#tasks.closeStdin(container.id).catch((error: unknown) => {
+        this.#log.debug({ container: container.id, reason: messageOf(error) }, 'stdin was closed already');
+      });
+    });
   }
 }
 

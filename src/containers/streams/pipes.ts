@@ -1,6 +1,7 @@
 import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
+import type { Clock } from '../../base/index.ts';
 import { growPipe, isErrno, makeFifo } from '../../kernel/index.ts';
 
 /** Named pipes of one process. */
@@ -18,6 +19,7 @@ export interface PipeRequest {
 
 /** What the kernel keeps for us while the daemon restarts; a container writes so much before it has to wait. */
 const PIPE_BYTES = 1 << 20;
+const READER_POLL_MS = 2;
 
 /** Makes fresh pipes `<folder>/<name>-stdout` and so on; what was there before goes. */
 export function makePipes(folder: string, name: string, request: PipeRequest): PipePaths {
@@ -56,10 +58,21 @@ export function openReader(path: string): Socket {
   return adopt(fd, { readable: true, writable: false });
 }
 
-/** The writing end. Opened for reading as well, so that it opens without a reader and never breaks. */
-export function openWriter(path: string): Socket {
-  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-  return adopt(fd, { readable: false, writable: true });
+/**
+ * The writing end, once the process's shim reads: it opens its end in the background, and what is written and closed
+ * before would vanish. Undefined when the pipe is gone first.
+ */
+export async function openWriter(path: string, clock: Clock): Promise<Socket | undefined> {
+  for (;;) {
+    try {
+      const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+      return adopt(fd, { readable: false, writable: true });
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      if (!isErrno(error, 'ENXIO')) throw error;
+    }
+    await new Promise<void>((resolve) => clock.after(READER_POLL_MS, resolve));
+  }
 }
 
 function adopt(fd: number, ends: { readonly readable: boolean; readonly writable: boolean }): Socket {
@@ -71,8 +84,4 @@ function adopt(fd: number, ends: { readonly readable: boolean; readonly writable
     closeSync(fd);
     throw error;
   }
-}
-
-export function isMissing(error: unknown): boolean {
-  return isErrno(error, 'ENOENT');
 }
