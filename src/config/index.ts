@@ -1,6 +1,5 @@
 // How the daemon is to run, in two steps: read raw (flags, daemon.json), then resolve into one typed, readonly value or an
 // error that names the key. Defaults are in one file. Nobody else reads flags, files of configuration or the environment.
-export { defaultBridgePools } from './bridge.ts';
 export type * from './config.ts';
 export { DEFAULTS, LOG_LEVELS, type LogLevel } from './defaults.ts';
 export { inheritedSockets, notifySocket } from './environment.ts';

@@ -19,7 +19,7 @@ export interface SignalsDeps {
 }
 
 export interface SignalsOptions {
-  /** How long `terminate` may take before the process ends anyway. */
+  /** How long `terminate` may take before the process ends anyway; negative: as long as it wants. */
   readonly graceMs: number;
 }
 
@@ -39,10 +39,11 @@ export function handleSignals(deps: SignalsDeps, handlers: SignalHandlers, optio
     }
     if (asked > 1) return;
     log.info({ signal }, 'ending');
-    const late = clock.after(options.graceMs, () => {
+    const giveUp = (): void => {
       log.error({ graceMs: options.graceMs }, 'ending took too long');
       host.exit(1);
-    });
+    };
+    const late = options.graceMs < 0 ? () => {} : clock.after(options.graceMs, giveUp);
     void reloading
       .then(() => handlers.terminate(signal))
       .then(
