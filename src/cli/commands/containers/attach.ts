@@ -1,5 +1,5 @@
-import { bool, type Command, text } from '../../grammar/index.ts';
-import { converse, followSize, forwardSignals, parseDetachKeys } from '../../terminal/index.ts';
+import { bool, type Command, type Context, text } from '../../grammar/index.ts';
+import { converse, followSize, forwardSignals, parseDetachKeys, sizeOf } from '../../terminal/index.ts';
 
 export const attach: Command = {
   usage: '[OPTIONS] CONTAINER',
@@ -29,6 +29,7 @@ export const attach: Command = {
       stderr: true,
       detachKeys: flags.maybe('detach-keys'),
     });
+    if (tty) await redraw(context, (size) => containers.resize(details.Id, size));
     using _size = tty ? followSize(context.stdout, (size) => containers.resize(details.Id, size)) : undefined;
     const { stdout, stderr } = context;
     const ending = await converse(
@@ -41,3 +42,12 @@ export const attach: Command = {
     return 0;
   },
 };
+
+/** A terminal that changes its size makes the program in it draw anew, so that its screen appears at once. */
+async function redraw(
+  context: Context,
+  resize: (size: { rows: number; columns: number }) => Promise<void>,
+): Promise<void> {
+  const size = sizeOf(context.stdout);
+  if (size !== undefined) await resize({ rows: size.rows + 1, columns: size.columns + 1 }).catch(() => {});
+}
