@@ -41,7 +41,8 @@ export class Restorer {
     const alive = new Set<string>();
     for (const container of registry.all()) {
       container.known = true;
-      if (isAlive(tasks.get(container.id))) alive.add(container.id);
+      // A start that was cut off before it was recorded is undone below, its network with it.
+      if (container.running && isAlive(tasks.get(container.id))) alive.add(container.id);
     }
     await restoreNetworks(({ ownerId }) => alive.has(ownerId));
     for (const container of registry.all()) {

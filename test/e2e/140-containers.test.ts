@@ -190,10 +190,10 @@ describe('containers', () => {
 
   test('tell what happens to them as events', async () => {
     const { docker } = engine;
-    await docker('network', 'create', 'net');
-    await docker('run', '--name', 'brief', '--network', 'net', 'busybox', 'true');
+    await docker('network', 'create', 'told');
+    await docker('run', '--name', 'brief', '--network', 'told', 'busybox', 'true');
     await docker('rm', 'brief');
-    await docker('network', 'rm', 'net');
+    await docker('network', 'rm', 'told');
     for (const client of commandLines(engine)) {
       const events = await client(
         'events',
@@ -222,7 +222,7 @@ describe('containers', () => {
         '--format',
         '{{.Action}}',
         '--filter',
-        'network=net',
+        'network=told',
       );
       assert.deepEqual(network.split('\n'), ['create', 'connect', 'disconnect', 'destroy'], client.name);
     }

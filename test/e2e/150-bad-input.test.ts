@@ -46,11 +46,11 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     args: ['network', 'create', '--subnet', '10.60.0.0/24', '--gateway', '10.61.0.1', 'x'],
-    says: /invalid gateway 10\.61\.0\.1: parent subnet 10\.60\.0\.0\/24 doesn't contain this address/,
+    says: /no matching subnet for gateway 10\.61\.0\.1|invalid gateway 10\.61\.0\.1: parent subnet 10\.60\.0\.0\/24 doesn't contain this address/,
   },
   {
     args: ['network', 'create', '--subnet', '10.60.0.0/24', '--ip-range', '10.61.0.0/25', 'x'],
-    says: /invalid ip-range 10\.61\.0\.0\/25: parent subnet 10\.60\.0\.0\/24 doesn't contain ip-range/,
+    says: /no matching subnet for range 10\.61\.0\.0\/25|invalid ip-range 10\.61\.0\.0\/25: parent subnet 10\.60\.0\.0\/24 doesn't contain ip-range/,
   },
   {
     args: ['network', 'create', '-d', 'nonsense', 'x'],
@@ -78,7 +78,7 @@ const REFUSALS: readonly Refusal[] = [
     code: 125,
   },
   {
-    args: ['run', '--ip', '172.17.0.9', 'busybox'],
+    args: ['run', '--network', 'bridge', '--ip', '172.17.0.9', 'busybox'],
     says: /user[ -]specified IP address is supported on user[ -]defined networks only/,
     code: 125,
   },
