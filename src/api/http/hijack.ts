@@ -91,19 +91,18 @@ function ended(stdin: NodeJS.WritableStream, stream: Duplex): Promise<void> {
   });
 }
 
+/** Says that there is no more. The connection goes when the client ends its half, or a while after the last byte went out. */
 function finish(stream: Duplex): void {
   if (stream.destroyed) return;
-  const timer = setTimeout(() => stream.destroy(), LINGER_MS);
-  timer.unref();
-  stream.once('close', () => clearTimeout(timer));
-  stream.once('end', () => stream.destroySoon?.());
-  stream.end();
   stream.resume();
-}
-
-declare module 'node:stream' {
-  interface Duplex {
-    /** Present on sockets: closes once everything was sent. */
-    destroySoon?(): void;
-  }
+  stream.end(() => {
+    if (stream.readableEnded) {
+      stream.destroy();
+      return;
+    }
+    const timer = setTimeout(() => stream.destroy(), LINGER_MS);
+    timer.unref();
+    stream.once('close', () => clearTimeout(timer));
+    stream.once('end', () => stream.destroy());
+  });
 }

@@ -95,7 +95,7 @@ export class HttpApi {
       const call = makeCall(req, res, { match, version, query, signal: gone.signal });
       const result = await run(match.route, call);
       if (result === undefined) res.end();
-      else if (isHijack(result)) await this.#takeOver(req, res, result);
+      else if (isHijack(result)) await this.#takeOver(req, result);
       else await sendAnswer(res, result);
     } catch (error) {
       await this.#fail(req, res, error);
@@ -115,14 +115,13 @@ export class HttpApi {
   }
 
   /** The request was not the first of its connection and had no Upgrade header. */
-  async #takeOver(req: IncomingMessage, res: ServerResponse, hijack: Hijack): Promise<void> {
+  async #takeOver(req: IncomingMessage, hijack: Hijack): Promise<void> {
     await bodyEnd(req);
     const { socket } = req;
     for (const event of ['data', 'end', 'drain', 'error', 'timeout']) socket.removeAllListeners(event);
     socket.setTimeout(0);
     const preamble = preambleOf(hijack, false, this.#headers);
     await runHijack({ stream: socket, head: Buffer.alloc(0), preamble }, hijack);
-    res.destroy();
   }
 
   async #onUpgrade(req: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
