@@ -6,9 +6,9 @@ import type { ContainerSpec, HealthOptions } from '../options.ts';
 
 /** What runs, after image and request are put together by Docker's rules. Throws when nothing is left to run. */
 export function effectiveOf(id: Id, spec: ContainerSpec, image: ImageRunConfig): ContainerView['effective'] {
-  const { process } = spec;
-  let entrypoint = process.entrypoint;
-  let cmd = process.cmd ?? [];
+  const { process: asked } = spec;
+  let entrypoint = asked.entrypoint;
+  let cmd = asked.cmd ?? [];
   if (entrypoint === undefined || entrypoint.length === 0) {
     if (cmd.length === 0) cmd = image.Cmd ?? [];
     if (entrypoint === undefined) entrypoint = image.Entrypoint ?? [];
@@ -16,16 +16,16 @@ export function effectiveOf(id: Id, spec: ContainerSpec, image: ImageRunConfig):
   // `--entrypoint ""`: none, not even the image's.
   if (entrypoint.length === 1 && entrypoint[0] === '') entrypoint = [];
   if (entrypoint.length === 0 && cmd.length === 0) throw invalid('no_command', 'no command specified');
-  const names = new Set(process.env.map((entry) => entry.split('=', 1)[0]));
+  const names = new Set(asked.env.map((entry) => entry.split('=', 1)[0]));
   const inherited = (image.Env ?? []).filter((entry) => !names.has(entry.split('=', 1)[0]));
-  const stopSignal = process.stopSignal || image.StopSignal;
+  const stopSignal = asked.stopSignal || image.StopSignal;
   const health = healthOf(spec.health, image);
   return {
     entrypoint,
     cmd,
-    env: [...process.env, ...inherited],
-    workdir: process.workdir || image.WorkingDir || '',
-    user: process.user || image.User || '',
+    env: [...asked.env, ...inherited],
+    workdir: asked.workdir || image.WorkingDir || '',
+    user: asked.user || image.User || '',
     hostname: hostnameOf(id, spec),
     labels: { ...image.Labels, ...spec.labels },
     exposed: exposedOf(spec, image),

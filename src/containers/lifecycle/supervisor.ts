@@ -90,6 +90,7 @@ export class Supervisor {
   async settle(container: Container, exit: { readonly exitCode: number; readonly exitedAt: bigint }): Promise<void> {
     const { containerd, wiring, mounter, io, registry, announcer, clock, log } = this.#deps;
     this.#hooks.onExit(container);
+    await this.#noteOom(container);
     const notice: ExitNotice = { exitCode: exit.exitCode };
     const restarts = this.#hooks.willRestart(container, notice);
     const state = {
@@ -118,6 +119,15 @@ export class Supervisor {
     });
     container.exited.emit(notice);
     this.#hooks.afterExit(container, notice, restarts);
+  }
+
+  /** containerd's own event of it does not come on every kind of cgroup, and never to a daemon that was away. */
+  async #noteOom(container: Container): Promise<void> {
+    if (container.record.spec.resources.memory === 0 || container.record.state.oomKilled) return;
+    const metrics = await this.#deps.containerd.tasks.metrics(container.id).catch(() => null);
+    if (!metrics || metrics.oomKills === 0n) return;
+    container.changeState({ oomKilled: true });
+    this.#deps.announcer.say(container, 'oom');
   }
 
   #inUse(volume: string): boolean {

@@ -1,4 +1,6 @@
-// What containers use right now: processes from /proc, counters of cgroups and interfaces. Reads only.
+// What containers use right now: their processes from /proc (`docker top`), counters of their cgroups through containerd
+// and of their interfaces from /proc (`docker stats`). Reads only and keeps nothing: who compares two samples keeps the
+// first.
 
 export * from './sampler.ts';
 export * from './top.ts';
