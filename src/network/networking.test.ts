@@ -184,6 +184,17 @@ describe('sandboxes', () => {
     });
   });
 
+  it('keep to the host or to nothing when they began so', async () => {
+    const fake = await FakeNetworking.start();
+    await fake.networking.networks.create({ name: 'net' });
+    const [alone, joined] = [await fake.sandbox(), await fake.sandbox()];
+    await fake.attach(alone, 'none', 'alone');
+    await assert.rejects(fake.attach(alone, 'net', 'alone'), /in private \(none\) mode$/);
+    await fake.attach(joined, 'net', 'joined');
+    await assert.rejects(fake.attach(joined, 'none', 'joined'), /in private \(none\) mode$/);
+    await assert.rejects(fake.attach(joined, 'host', 'joined'), /must be created in host network mode$/);
+  });
+
   it('are found again by a restart, in order, with their ports and names', async () => {
     const fake = await FakeNetworking.start();
     await fake.networking.networks.create({ name: 'a' });

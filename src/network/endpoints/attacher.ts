@@ -1,9 +1,9 @@
 import {
   type Clock,
   conflict,
-  FairwayError,
   forbidden,
   type Id,
+  invalid,
   type Log,
   newId,
   notFound,
@@ -182,13 +182,7 @@ export class Attacher {
       throw forbidden('config_only', 'cannot create endpoint on configuration-only network');
     }
     assertNotRemoving(this.#deps.state, network);
-    const onHost = record.driver === 'host';
-    if (sandbox.record.host !== onHost) {
-      throw new FairwayError(
-        'container sharing network namespace with another container or host cannot be connected to any other network',
-        { code: 'host_mode', kind: 'invalid' },
-      );
-    }
+    checkModes(sandbox, network);
     // Containers that share the host's network, or have none, may be many of a name.
     const taken = this.#deps.state.usersOf(record.id).some(({ name }) => name === request.name);
     const already = sandbox.endpoints.some((endpoint) => endpoint.network.record.id === record.id);
@@ -261,6 +255,30 @@ export class Attacher {
   #publish(action: 'connect' | 'disconnect', { network, spec }: LiveEndpoint): void {
     const { id, name, driver: type } = network.record;
     this.#deps.events.publish({ type: 'network', action, id, attributes: { container: spec.ownerId, name, type } });
+  }
+}
+
+/** Sandboxes that share the host's network, or have none, keep to it; no other can join these two. */
+function checkModes(sandbox: LiveSandbox, { record }: LiveNetwork): void {
+  const onHost = record.driver === 'host';
+  if (onHost && !sandbox.record.host) {
+    throw invalid(
+      'host_mode',
+      'cannot connect container to host network - container must be created in host network mode',
+    );
+  }
+  if (sandbox.record.host && !onHost) {
+    throw invalid(
+      'host_mode',
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
+  }
+  const drivers = sandbox.endpoints.map((endpoint) => endpoint.network.record.driver);
+  if (drivers.includes('null') || (record.driver === 'null' && drivers.length > 0)) {
+    throw invalid(
+      'none_mode',
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
   }
 }
 
