@@ -95,16 +95,20 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     },
     options,
   );
-  const restorer = new Restorer({
-    containerd,
-    registry,
-    volumes,
-    wiring,
-    io,
-    remover,
-    service: containers,
-    log,
-  });
+  const restorer = new Restorer(
+    {
+      containerd,
+      images,
+      registry,
+      volumes,
+      wiring,
+      io,
+      remover,
+      service: containers,
+      log,
+    },
+    options,
+  );
   return {
     containers,
     execs,

@@ -1,7 +1,15 @@
+import { readdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isKind, type Log, messageOf } from '../base/index.ts';
 import type { SandboxRecord } from '../model/index.ts';
 import type { TaskProcess } from './containerd/index.ts';
-import type { ContainerEngine } from './engine.ts';
+import {
+  type ContainerEngine,
+  type ContainerImages,
+  type ContainersOptions,
+  containerFolder,
+  pipeFolder,
+} from './engine.ts';
 import type { IoHub } from './io/index.ts';
 import type { ContainerService, Remover } from './lifecycle/index.ts';
 import type { Container, Registry } from './records/index.ts';
@@ -9,7 +17,8 @@ import type { VolumeStore } from './volumes/index.ts';
 import type { Wiring } from './wiring/index.ts';
 
 export interface RestorerDeps {
-  readonly containerd: Pick<ContainerEngine, 'tasks'>;
+  readonly containerd: Pick<ContainerEngine, 'tasks' | 'containers'>;
+  readonly images: Pick<ContainerImages, 'removeRootfs'>;
   readonly registry: Registry;
   readonly volumes: VolumeStore;
   readonly wiring: Wiring;
@@ -29,8 +38,11 @@ export type RestoreNetworks = (alive: (sandbox: SandboxRecord) => boolean) => Pr
 export class Restorer {
   readonly #deps: RestorerDeps;
 
-  constructor(deps: RestorerDeps) {
+  readonly #options: ContainersOptions;
+
+  constructor(deps: RestorerDeps, options: ContainersOptions) {
     this.#deps = deps;
+    this.#options = options;
   }
 
   async restore(restoreNetworks: RestoreNetworks): Promise<void> {
@@ -53,14 +65,37 @@ export class Restorer {
       }
       if (!container.running) wiring.reserve(container);
     }
+    for (const id of tasks.keys()) if (isContainerId(id) && !registry.holds(id)) await this.#end(id);
+    await this.#sweep();
     service.resumePolicies();
   }
 
+  /** What a creation that was cut off has left: folders, file trees and records of containerd that nobody names. */
+  async #sweep(): Promise<void> {
+    const { registry, images, containerd, log } = this.#deps;
+    const folders = await readdir(dirname(containerFolder(this.#options, 'any'))).catch(() => []);
+    const records = await containerd.containers.list().catch(() => []);
+    const ids = new Set([...folders, ...records.map(({ id }) => id)]);
+    for (const id of ids) {
+      if (!isContainerId(id) || registry.holds(id)) continue;
+      try {
+        await containerd.containers.delete(id).catch((error: unknown) => {
+          if (!isKind(error, 'notFound')) throw error;
+        });
+        await images.removeRootfs(id);
+        await rm(pipeFolder(this.#options, id), { recursive: true, force: true });
+        await rm(containerFolder(this.#options, id), { recursive: true, force: true });
+      } catch (error) {
+        log.warn({ container: id, reason: messageOf(error) }, 'an unfinished container stays');
+      }
+    }
+  }
+
   async #restoreOne(container: Container, task: TaskProcess | undefined): Promise<void> {
-    const { registry, io, remover, service, containerd } = this.#deps;
+    const { registry, io, remover, service } = this.#deps;
     const { status } = container.record.state;
     if (status === 'removing' || status === 'dead') {
-      if (isAlive(task)) await containerd.tasks.kill(container.id, 9, { all: true }).catch(() => {});
+      if (task) await this.#end(container.id);
       await remover.remove(container, { volumes: false });
       return;
     }
@@ -73,26 +108,26 @@ export class Restorer {
       return;
     }
     // A start that was cut off: what it has made so far goes, as after any failed start.
-    if (isAlive(task)) await this.#end(container);
+    if (isAlive(task)) await this.#end(container.id);
     if (container.running) {
       await service.settle(container, { exitCode: task?.exitCode ?? UNKNOWN_EXIT, exitedAt: task?.exitedAt ?? 0n });
       return;
     }
-    if (task) await this.#end(container);
+    if (task) await this.#end(container.id);
     container.dropSandbox();
     if (status === 'restarting') container.changeState({ status: 'exited', pid: 0 });
     await registry.save(container);
   }
 
-  async #end(container: Container): Promise<void> {
+  async #end(id: string): Promise<void> {
     const { tasks } = this.#deps.containerd;
     try {
-      await tasks.kill(container.id, 9, { all: true }).catch(() => {});
-      await tasks.wait(container.id);
-      await tasks.delete(container.id);
+      await tasks.kill(id, 9, { all: true }).catch(() => {});
+      await tasks.wait(id);
+      await tasks.delete(id);
     } catch (error) {
       if (!isKind(error, 'notFound')) {
-        this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'an unfinished start stays');
+        this.#deps.log.warn({ container: id, reason: messageOf(error) }, 'an unfinished start stays');
       }
     }
   }
@@ -100,4 +135,8 @@ export class Restorer {
 
 function isAlive(task: TaskProcess | undefined): boolean {
   return task !== undefined && task.status !== 'stopped' && task.status !== 'unknown';
+}
+
+function isContainerId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
 }

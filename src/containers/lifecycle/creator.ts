@@ -50,11 +50,12 @@ export class Creator {
     try {
       const image = await images.get(spec.image);
       const effective = effectiveOf(id, spec, image.config);
-      undo.unshift(() => images.removeRootfs(id));
-      const rootfs = await images.prepareRootfs(id, image);
+      // The folder first: after a crash it tells the next daemon that there may be a file tree.
       const folder = containerFolder(this.#options, id);
       undo.unshift(() => rm(folder, { recursive: true, force: true }));
       mkdirSync(folder, { recursive: true, mode: 0o710 });
+      undo.unshift(() => images.removeRootfs(id));
+      const rootfs = await images.prepareRootfs(id, image);
       const prepared = await this.#deps.mounter.prepare(spec, {
         imageVolumes: Object.keys(image.config.Volumes ?? {}),
         mountsOf: (ref) => registry.find(ref)?.record.mounts,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { isKind } from '../../base/index.ts';
@@ -276,6 +276,22 @@ describe('the next daemon', () => {
     const { containers } = await setup.next();
     assert.deepEqual(await containers.list({ all: true, filters: {} }), []);
     assert.deepEqual(setup.images.rootfs, new Set());
+  });
+});
+
+describe('the next daemon, after a crash', () => {
+  it('takes away what an unfinished creation and an unfinished start have left', async () => {
+    await using setup = await setUp();
+    const orphan = 'f'.repeat(64);
+    mkdirSync(join(setup.folder, 'data/containers', orphan), { recursive: true });
+    setup.images.rootfs.add(orphan);
+    const { id } = await setup.parts.containers.create({ name: 'begun', spec: specOf(), networks: BRIDGE });
+    await setup.containerd.engine.tasks.create(id, {});
+    const { containers } = await setup.next();
+    assert.equal((await containers.inspect('begun')).state.status, 'created');
+    assert.equal(setup.containerd.tasks.size, 0);
+    assert.deepEqual([...setup.images.rootfs], [id]);
+    assert.deepEqual(readdirSync(join(setup.folder, 'data/containers')), [id]);
   });
 });
 

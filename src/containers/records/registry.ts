@@ -13,6 +13,8 @@ export function noSuchContainer(ref: string): Error {
 /** Every container, by id and by name. Names are unique and taken before anything else happens. */
 export class Registry {
   readonly #store: Store;
+  /** Stored by another version of ours. */
+  readonly #foreign = new Set<string>();
   readonly #byId = new Map<string, Container>();
   readonly #idByName = new Map<string, Id>();
 
@@ -23,7 +25,10 @@ export class Registry {
   /** Reads what a former daemon stored. A record that cannot be understood is left out. */
   async load(): Promise<void> {
     for (const { value } of await this.#store.list<ContainerRecord>(PREFIX)) {
-      if (value.version !== 1) continue;
+      if (value.version !== 1) {
+        this.#foreign.add(value.id);
+        continue;
+      }
       this.#idByName.set(value.name, value.id);
       this.#byId.set(value.id, new Container(value));
     }
@@ -94,6 +99,11 @@ export class Registry {
       throw invalid('ambiguous_reference', `multiple IDs found with provided prefix: ${ref}`);
     }
     return matches[0] === undefined ? undefined : this.#byId.get(matches[0]);
+  }
+
+  /** Is that somebody's id, be it of a record that this version does not understand? */
+  holds(id: string): boolean {
+    return this.#byId.has(id) || this.#foreign.has(id);
   }
 
   /** Newest first. */
