@@ -21,12 +21,12 @@ ldconfig=/sbin/ldconfig
 "$ldconfig" -p 2>/dev/null | grep -q libnftables.so.1 || missing="$missing libnftables1"
 need /bin/busybox busybox-static
 need ip iproute2
+need tini-static tini
 need nsenter util-linux
 if $tests; then
   need nft nftables
   need ping iputils-ping
   need ps procps
-  need tini tini
   need docker-registry docker-registry
   need git git
 fi

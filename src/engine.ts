@@ -1,7 +1,9 @@
 // The assembly: every part of a running daemon made and joined, in the order in which one needs the other. The only place
 // that knows all layers.
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
 import { type Cidr, cidrText, type Log, newId, rfc3339Nano, systemClock } from './base/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
@@ -180,7 +182,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
           version: (await containerd.version()).version,
           namespace: containerd.namespace,
         },
-        runcVersion: '',
+        runcVersion: await runcVersion(),
         securityOptions: ['name=seccomp,profile=builtin'],
         warnings: [],
       }),
@@ -227,6 +229,17 @@ function overridden(host: ResolvConf, daemon: ResolvConf): ResolvConf {
     search: daemon.search.length > 0 ? daemon.search : host.search,
     options: daemon.options.length > 0 ? daemon.options : host.options,
   };
+}
+
+let knownRuncVersion: Promise<string> | undefined;
+
+/** Asked once; empty when there is no such program. */
+function runcVersion(): Promise<string> {
+  knownRuncVersion ??= promisify(execFile)('runc', ['--version']).then(
+    ({ stdout }) => /version (\S+)/.exec(stdout)?.[1] ?? '',
+    () => '',
+  );
+  return knownRuncVersion;
 }
 
 /** Made once, kept with the data. */

@@ -1,7 +1,7 @@
 import type { Id } from '../base/index.ts';
 import type { ContainerFiles, ContainerStatistics, Containers, Execs, Volumes } from './contract.ts';
 import { Committer, FilesService } from './copy/index.ts';
-import type { ContainersDeps, ContainersOptions } from './engine.ts';
+import { type ContainersDeps, type ContainersOptions, pipeFolder } from './engine.ts';
 import { ExecService } from './exec/index.ts';
 import { HealthMonitor } from './health/index.ts';
 import { IoHub } from './io/index.ts';
@@ -19,7 +19,7 @@ import { Registry } from './records/index.ts';
 import { type RestoreNetworks, Restorer } from './restore.ts';
 import { type HostFacts, readHostFacts } from './spec/index.ts';
 import { StatisticsSampler } from './statistics/index.ts';
-import { Mounter, VolumeStore } from './volumes/index.ts';
+import { Mounter, SharedMemory, VolumeStore } from './volumes/index.ts';
 import { Wiring } from './wiring/index.ts';
 
 /** Everything there is to containers. `restore` comes first; `close` leaves them running. */
@@ -56,7 +56,8 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     },
     { root: `${options.dataRoot}/volumes` },
   );
-  const mounter = new Mounter({ volumes, events });
+  const sharedMemory = new SharedMemory((id) => pipeFolder(options, id));
+  const mounter = new Mounter({ volumes, events, sharedMemory });
   const wiring = new Wiring({ networks, sandboxes, registry }, options);
   const io = new IoHub({ containerd, clock, log }, options);
   const execs = new ExecService({ containerd, images, registry, announcer, facts, clock, log }, options);
@@ -68,7 +69,10 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
   });
   const oom = new OomWatch({ containerd, registry, announcer, clock, log });
   const creator = new Creator({ images, registry, mounter, volumes, wiring, io, announcer, clock }, options);
-  const starter = new Starter({ containerd, images, registry, mounter, wiring, io, facts, clock, log }, options);
+  const starter = new Starter(
+    { containerd, images, registry, mounter, sharedMemory, wiring, io, facts, clock, log },
+    options,
+  );
   const stopper = new Stopper({ containerd, registry, announcer, clock, log }, options);
   const remover = new Remover({ containerd, images, registry, volumes, wiring, io, announcer, log }, options);
   const containers = new ContainerService(

@@ -73,6 +73,10 @@ export interface ContainersOptions {
   readonly hostGatewayIps?: readonly string[];
   /** The OCI runtime's program and where it keeps its state. */
   readonly runtime?: { readonly program?: string; readonly root?: string };
+  /** `--init` for containers that say nothing. */
+  readonly init?: boolean;
+  /** The program for it; absent: the first known one. */
+  readonly initPath?: string;
   readonly defaultUlimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
 }
 

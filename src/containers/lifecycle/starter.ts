@@ -13,8 +13,8 @@ import { ContainerdError, type Mount } from '../containerd/index.ts';
 import type { ContainerEngine, ContainerImages, ContainersOptions } from '../engine.ts';
 import type { IoHub } from '../io/index.ts';
 import type { Container, Registry } from '../records/index.ts';
-import { buildSpec, type HostFacts } from '../spec/index.ts';
-import type { Mounter } from '../volumes/index.ts';
+import { buildSpec, type HostFacts, initProgram } from '../spec/index.ts';
+import type { Mounter, SharedMemory } from '../volumes/index.ts';
 import type { OpenedNetwork, Wiring } from '../wiring/index.ts';
 import { SIGKILL } from './signals.ts';
 
@@ -23,6 +23,7 @@ export interface StarterDeps {
   readonly images: ContainerImages;
   readonly registry: Registry;
   readonly mounter: Mounter;
+  readonly sharedMemory: SharedMemory;
   readonly wiring: Wiring;
   readonly io: IoHub;
   readonly facts: () => HostFacts;
@@ -127,12 +128,33 @@ export class Starter {
         { source: opened.paths.hosts, destination: '/etc/hosts' },
       ],
       join: this.#namespaces(container),
+      ...this.#sharedMemoryOf(container),
+      ...(this.#wantsInit(record) && { initProgram: initProgram(this.#options.initPath) }),
       extraEnv: this.#deps.wiring.linkEnvironment(container),
       defaultUlimits: this.#options.defaultUlimits ?? [],
       mounts: record.mounts,
       cgroupsPath: `${parent.startsWith('/') ? '' : '/'}${parent}/${container.id}`,
       facts: this.#deps.facts(),
     });
+  }
+
+  #wantsInit({ spec }: Container['record']): boolean {
+    // With the processes of another container or of the host there is an init already.
+    return (spec.process.init ?? this.#options.init ?? false) && spec.security.pidMode === '';
+  }
+
+  #sharedMemoryOf({ id, record }: Container): { readonly sharedMemory?: string } {
+    const { ipcMode } = record.spec.security;
+    if (ipcMode === 'shareable') return { sharedMemory: this.#deps.sharedMemory.pathOf(id) };
+    if (!ipcMode.startsWith('container:')) return {};
+    const owner = this.#deps.registry.get(ipcMode.slice('container:'.length));
+    if (owner.record.spec.security.ipcMode !== 'shareable') {
+      throw conflict(
+        'ipc_not_shareable',
+        `cannot join IPC of container ${owner.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+      );
+    }
+    return { sharedMemory: this.#deps.sharedMemory.pathOf(owner.id) };
   }
 
   #namespaces(container: Container): { pid?: number; ipc?: number } {

@@ -20,6 +20,10 @@ export interface SpecInput {
   readonly files: readonly { readonly source: string; readonly destination: string }[];
   /** Pids of containers whose namespaces are joined. */
   readonly join: { readonly pid?: number; readonly ipc?: number };
+  /** The folder behind /dev/shm when it is shared between containers. */
+  readonly sharedMemory?: string;
+  /** A program of the host that runs as process 1 and starts the container's own. */
+  readonly initProgram?: string;
   /** Beyond the container's own: legacy links. */
   readonly extraEnv: readonly string[];
   readonly mounts: readonly MountPoint[];
@@ -34,6 +38,7 @@ const MASKED =
     ' ',
   );
 const READ_ONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
+const INIT_PATH = '/sbin/docker-init';
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The container's user, looked up in its own files. */
@@ -84,7 +89,7 @@ export function buildSpec(input: SpecInput): object {
       terminal: spec.process.tty,
       ...(spec.process.tty && spec.process.consoleSize && { consoleSize: spec.process.consoleSize }),
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-      args: [...effective.entrypoint, ...effective.cmd],
+      args: [...(input.initProgram === undefined ? [] : [INIT_PATH, '--']), ...effective.entrypoint, ...effective.cmd],
       env: environmentOf(effective.env, {
         hostname: effective.hostname,
         tty: spec.process.tty,
@@ -125,6 +130,7 @@ function mountsOf(input: SpecInput): object[] {
     hostNetwork: network.mode === 'host',
     hostIpc: security.ipcMode === 'host',
     privateCgroup: security.cgroupnsMode !== 'host',
+    ...(input.sharedMemory === undefined ? {} : { sharedMemory: input.sharedMemory }),
   }).filter(({ destination }) => !targets.has(destination));
   const files = input.files
     .filter(({ destination }) => !targets.has(destination))
@@ -134,6 +140,9 @@ function mountsOf(input: SpecInput): object[] {
       source,
       options: ['rbind', security.readonlyRootfs ? 'ro' : 'rw', 'rprivate'],
     }));
+  if (input.initProgram !== undefined) {
+    files.push({ destination: INIT_PATH, type: 'bind', source: input.initProgram, options: ['bind', 'ro'] });
+  }
   const tmpfs = { ...mounts.tmpfs };
   for (const mount of mounts.mounts) {
     if (mount.type !== 'tmpfs') continue;

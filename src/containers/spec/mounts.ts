@@ -16,6 +16,8 @@ export function systemMounts(options: {
   readonly hostNetwork: boolean;
   readonly hostIpc: boolean;
   readonly privateCgroup: boolean;
+  /** A folder of the host for /dev/shm, when it is shared. */
+  readonly sharedMemory?: string;
 }): OciMount[] {
   const quiet = ['nosuid', 'noexec', 'nodev'];
   const access = options.privileged ? 'rw' : 'ro';
@@ -39,8 +41,13 @@ export function systemMounts(options: {
     options.hostIpc
       ? { destination: '/dev/mqueue', type: 'bind', source: '/dev/mqueue', options: ['rbind', ...quiet] }
       : { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: quiet },
-    options.hostIpc
-      ? { destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', ...quiet] }
+    options.hostIpc || options.sharedMemory !== undefined
+      ? {
+          destination: '/dev/shm',
+          type: 'bind',
+          source: options.sharedMemory ?? '/dev/shm',
+          options: ['rbind', ...quiet],
+        }
       : { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...quiet, 'mode=1777', `size=${shm}`] },
   ];
 }

@@ -4,4 +4,5 @@ export * from './mount-options.ts';
 export * from './mounter.ts';
 export * from './plan.ts';
 export * from './populate.ts';
+export * from './shared-memory.ts';
 export * from './volumes.ts';

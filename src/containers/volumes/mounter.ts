@@ -7,6 +7,7 @@ import type { ContainerSpec } from '../options.ts';
 import type { ContainerRecord } from '../records/index.ts';
 import { type MountSources, type PlannedMount, planMounts } from './plan.ts';
 import { populateVolume } from './populate.ts';
+import type { SharedMemory } from './shared-memory.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface PreparedMounts {
@@ -19,9 +20,15 @@ export interface PreparedMounts {
 export class Mounter {
   readonly #volumes: VolumeStore;
   readonly #events: EventSink;
+  readonly #sharedMemory: SharedMemory;
 
-  constructor(deps: { readonly volumes: VolumeStore; readonly events: EventSink }) {
+  constructor(deps: {
+    readonly volumes: VolumeStore;
+    readonly events: EventSink;
+    readonly sharedMemory: SharedMemory;
+  }) {
     this.#volumes = deps.volumes;
+    this.#sharedMemory = deps.sharedMemory;
     this.#events = deps.events;
   }
 
@@ -64,6 +71,7 @@ export class Mounter {
 
   /** Just before a start. */
   activate(record: ContainerRecord): void {
+    this.#sharedMemory.activate(record);
     for (const point of record.mounts) {
       if (point.type === 'volume' && point.name !== undefined) {
         this.#volumes.activate(point.name);
@@ -79,6 +87,7 @@ export class Mounter {
 
   /** After the end of the container; a volume in use elsewhere stays mounted. */
   deactivate(record: ContainerRecord, stillUsed: (name: string) => boolean): void {
+    this.#sharedMemory.deactivate(record);
     for (const point of record.mounts) {
       if (point.type !== 'volume' || point.name === undefined) continue;
       this.#publish('unmount', record, point);
