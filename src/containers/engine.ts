@@ -73,6 +73,13 @@ export interface ContainersOptions {
   readonly hostGatewayIps?: readonly string[];
   /** The OCI runtime's program and where it keeps its state. */
   readonly runtime?: { readonly program?: string; readonly root?: string };
+  /** Bytes of /dev/shm for containers that say nothing. */
+  readonly shmSize?: number;
+  readonly ipcMode?: string;
+  readonly cgroupnsMode?: string;
+  /** A file of JSON, `builtin` or `unconfined`. */
+  readonly seccompProfile?: string;
+  readonly noNewPrivileges?: boolean;
   /** `--init` for containers that say nothing. */
   readonly init?: boolean;
   /** The program for it; absent: the first known one. */

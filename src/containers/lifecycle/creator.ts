@@ -6,7 +6,7 @@ import { containerFolder } from '../engine.ts';
 import type { IoHub } from '../io/index.ts';
 import type { ConfiguredNetwork, ContainerSpec } from '../options.ts';
 import { type Container, type ContainerRecord, CREATED, type Registry } from '../records/index.ts';
-import { capabilitiesOf, parseSecurityOptions } from '../spec/index.ts';
+import { capabilitiesOf, parseSecurityOptions, withDaemonDefaults } from '../spec/index.ts';
 import type { Mounter, VolumeStore } from '../volumes/index.ts';
 import { orderedNetworks, validateNetworking, type Wiring } from '../wiring/index.ts';
 import type { Announcer } from './announce.ts';
@@ -41,7 +41,7 @@ export class Creator {
   }
 
   async create(request: CreateRequest): Promise<Container> {
-    const { spec } = request;
+    const spec = withDaemonDefaults(request.spec, this.#options);
     validate(spec, request.networks);
     const { images, registry, announcer } = this.#deps;
     const id = newId();

@@ -2,6 +2,7 @@
 // mounts, user. Looks at the host and into the image's files; changes nothing.
 export * from './build.ts';
 export * from './capabilities.ts';
+export { withDaemonDefaults } from './daemon-defaults.ts';
 export * from './devices.ts';
 export * from './exec.ts';
 export * from './host-facts.ts';
