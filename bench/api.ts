@@ -37,6 +37,20 @@ export class Api {
     });
   }
 
+  /** Reads an answer to its end and forgets it. */
+  drain(method: string, path: string, body: unknown): Promise<void> {
+    const text = JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) };
+      const call = request({ socketPath: this.#socketPath, method, path: `/v1.47${path}`, headers }, (response) => {
+        response.resume();
+        response.on('end', resolve);
+      });
+      call.on('error', reject);
+      call.end(text);
+    });
+  }
+
   async create(name: string, network: string, cmd: readonly string[] = ['sleep', '600']): Promise<string> {
     const body = { Image: 'busybox', Cmd: cmd, HostConfig: { NetworkMode: network } };
     return ((await this.call('POST', `/containers/create?name=${name}`, body)) as { Id: string }).Id;

@@ -1,19 +1,21 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { startEngine } from '../test/support/index.ts';
+import { startEngine, type TestHost } from '../test/support/index.ts';
 import { Api } from './api.ts';
+import { containers } from './containers.ts';
 import { controlPlane } from './control-plane.ts';
 import { dataPath } from './data-path.ts';
 import { dns } from './dns.ts';
 import { memory } from './memory.ts';
 import type { Row } from './stats.ts';
 
-const SUITES: Readonly<Record<string, (api: Api, pid: number) => Promise<Row[]>>> = {
+const SUITES: Readonly<Record<string, (api: Api, pid: number, host: TestHost) => Promise<Row[]>>> = {
   memory,
   'control-plane': controlPlane,
   'data-path': dataPath,
   dns,
+  containers: (api, _pid, host) => containers(api, host),
 };
 
 const asked = process.argv.slice(2);
@@ -29,7 +31,7 @@ for (const [name, suite] of Object.entries(SUITES)) {
   console.error(`${name} …`);
   await using engine = await startEngine();
   const api = new Api(engine.daemon.socket);
-  const measured = await suite(api, engine.daemon.pid);
+  const measured = await suite(api, engine.daemon.pid, engine.host);
   api.close();
   for (const row of measured)
     console.error(`  ${row.what}: ${row.value}${row.baseline === undefined ? '' : ` | ${row.baseline}`}`);
