@@ -71,7 +71,7 @@ export function listFlows(ns?: NetnsHandle): Flow[] {
  * Forgets the flows that match, so that their next packets meet the present rules; a UDP flow would go on by the old ones
  * for as long as packets come. Returns how many. An empty filter forgets everything.
  */
-export function flushConntrack(filter: FlowFilter, ns?: NetnsHandle): number {
+export function flushConntrack(filter: FlowFilter | ((flow: Flow) => boolean), ns?: NetnsHandle): number {
   using socket = NetlinkSocket.open(NETLINK_NETFILTER, ns);
   let deleted = 0;
   for (const found of dumpFlows(socket, filter)) {
@@ -100,21 +100,22 @@ interface FoundFlow {
   readonly zone: Uint8Array | undefined;
 }
 
-function dumpFlows(socket: NetlinkSocket, filter: FlowFilter): FoundFlow[] {
+function dumpFlows(socket: NetlinkSocket, filter: FlowFilter | ((flow: Flow) => boolean)): FoundFlow[] {
+  const matches = typeof filter === 'function' ? filter : (flow: Flow): boolean => flowMatches(flow, filter);
   const dump = (family: number): FoundFlow[] =>
     socket.dump(
       () => new MessageWriter(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP).raw(Uint8Array.of(family, 0, 0, 0)),
       'list tracked flows',
-      (reply) => foundFlow(reply, filter),
+      (reply) => foundFlow(reply, matches),
     );
   return [...dump(AF_INET), ...dump(AF_INET6)];
 }
 
-function foundFlow(reply: Message, filter: FlowFilter): FoundFlow | undefined {
+function foundFlow(reply: Message, matches: (flow: Flow) => boolean): FoundFlow | undefined {
   const attributes = readAttributes(reply.body, NFGENMSG_LENGTH);
   const flow = decodeFlow(reply);
   const tuple = attributes.bytes(CTA_TUPLE_ORIG);
-  if (tuple === undefined || !flowMatches(flow, filter)) return undefined;
+  if (tuple === undefined || !matches(flow)) return undefined;
   return {
     flow,
     family: reply.body[0] ?? 0,

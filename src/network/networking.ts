@@ -63,7 +63,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const drivers = new Map(deps.drivers.map((driver) => [driver.traits.name, driver]));
   const state = new NetworkState();
   const addresses = new AddressBook({ ipam });
-  const wiring = new Wiring({ host, firewall, ports, resolver, ...(relay === undefined ? {} : { relay }) });
+  const wiring = new Wiring({ host, firewall, ports, resolver, log, ...(relay === undefined ? {} : { relay }) });
   const attacher = new Attacher({ state, store, addresses, wiring, host, resolver, events, clock, log });
   const hostServers = (): ResolvConf['servers'] => hostResolvConf().servers;
   const networks = new NetworkManager({

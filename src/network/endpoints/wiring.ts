@@ -1,4 +1,4 @@
-import { FairwayError, type Id, messageOf, runAll, silentLog } from '../../base/index.ts';
+import { FairwayError, type Id, type Log, messageOf, runAll, silentLog } from '../../base/index.ts';
 import type {
   Firewall,
   FirewallEntry,
@@ -15,6 +15,7 @@ import type { LiveEndpoint, LiveSandbox, Publication } from '../state.ts';
 import { Undo } from '../undo.ts';
 import { defaultRoutes, type Gateways, selectGateways } from './gateways.ts';
 import { hostRequests, type PortTargets, portEntries, portTargets, publishedPorts, relayedPorts } from './published.ts';
+import { type FirewallChange, staleFlows } from './stale-flows.ts';
 import { dnsView } from './views.ts';
 
 export interface WiringDeps {
@@ -24,6 +25,7 @@ export interface WiringDeps {
   /** Absent: ports are not relayed between the families. */
   readonly relay?: PortRelay;
   readonly resolver: Resolver;
+  readonly log?: Log;
 }
 
 /**
@@ -127,7 +129,8 @@ export class Wiring {
     return [
       () => this.#closeRelay(sandbox),
       async () => {
-        if (sandbox.firewall.length > 0) await this.#deps.firewall.apply({ remove: sandbox.firewall });
+        const remove = sandbox.firewall;
+        if (remove.length > 0) await this.#apply({ add: [], remove });
         sandbox.firewall = [];
       },
       () => {
@@ -234,12 +237,24 @@ export class Wiring {
     const before = sandbox.firewall;
     const change = difference(before, wanted);
     if (change.add.length === 0 && change.remove.length === 0) return;
-    await this.#deps.firewall.apply(change);
+    await this.#apply(change);
     sandbox.firewall = wanted;
     undo.defer(async () => {
-      await this.#deps.firewall.apply({ add: change.remove, remove: change.add });
+      await this.#apply({ add: change.remove, remove: change.add });
       sandbox.firewall = before;
     });
+  }
+
+  async #apply(change: FirewallChange): Promise<void> {
+    const { firewall, host, log = silentLog } = this.#deps;
+    await firewall.apply(change);
+    const stale = staleFlows(change);
+    if (stale === undefined) return;
+    try {
+      host.forgetFlows(stale);
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'cannot forget UDP flows: clients may reach what was there before');
+    }
   }
 
   async #resolve(sandbox: LiveSandbox, endpoints: readonly LiveEndpoint[], undo: Undo): Promise<void> {
@@ -266,10 +281,7 @@ export function firewallEntries(
   return [...endpoints.flatMap(({ attachment }) => attachment.firewall), ...portEntries(published, targets)];
 }
 
-function difference(
-  before: readonly FirewallEntry[],
-  after: readonly FirewallEntry[],
-): { readonly add: readonly FirewallEntry[]; readonly remove: readonly FirewallEntry[] } {
+function difference(before: readonly FirewallEntry[], after: readonly FirewallEntry[]): FirewallChange {
   const texts = (entries: readonly FirewallEntry[]): ReadonlySet<string> =>
     new Set(entries.map((entry) => JSON.stringify(entry)));
   const [old, wanted] = [texts(before), texts(after)];

@@ -1,4 +1,5 @@
 import type { Cidr, Ip } from '../../base/index.ts';
+import type { Flow } from '../../kernel/index.ts';
 
 export interface DefaultRoute {
   readonly ifname: string;
@@ -29,4 +30,6 @@ export interface SandboxHost {
   addRoutes(path: string, ifname: string, routes: readonly ExtraRoute[]): void;
   /** Subnets that the host is on: new pools stay clear of them. */
   busySubnets(): readonly Cidr[];
+  /** The host's connection tracking drops these; their next packets meet the present rules. */
+  forgetFlows(stale: (flow: Flow) => boolean): void;
 }

@@ -2,6 +2,8 @@ import { type Cidr, familyOf, type IpFamily } from '../../base/index.ts';
 import {
   createNetns,
   deleteNetns,
+  type Flow,
+  flushConntrack,
   isErrno,
   type NetnsHandle,
   openNetns,
@@ -74,6 +76,10 @@ export class KernelHost implements SandboxHost {
       .list()
       .filter((route) => route.table === MAIN_TABLE && route.type === 'unicast' && route.gateway === undefined);
     return onLink.flatMap(({ destination }) => (destination === undefined ? [] : [destination]));
+  }
+
+  forgetFlows(stale: (flow: Flow) => boolean): void {
+    flushConntrack(stale);
   }
 }
 

@@ -122,6 +122,8 @@ export class FakeHost implements SandboxHost {
   busySubnets(): [] {
     return [];
   }
+
+  forgetFlows(): void {}
 }
 
 export class FakeFirewall implements Firewall {
