@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
-import { type Cidr, cidrText, type Log, newId, rfc3339Nano, systemClock } from './base/index.ts';
+import { type Cidr, type Clock, cidrText, type Log, newId, rfc3339Nano, systemClock } from './base/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
 import { type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
@@ -28,6 +28,9 @@ import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from './services/ports/index.ts';
 import { NodePortRelay } from './services/relay/index.ts';
 import { SqliteStore } from './store/index.ts';
+
+/** How often the packet filter is looked at; a look takes a tenth of a millisecond. */
+const FLUSH_LOOK_MS = 1000;
 
 /** What a daemon is told; the configuration resolves to it. */
 export interface EngineOptions {
@@ -154,6 +157,8 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   await parts.restore((alive) => networking.start(alive));
   await resolver.start();
 
+  undo.defer(watchForFlush(firewall, clock, log));
+
   // The door.
   const serverOptions: ApiServerOptions = { version: options.version, experimental: options.facts().experimental };
   const api = createApiServer(
@@ -221,6 +226,24 @@ async function connectContainerd(options: EngineOptions, undo: AsyncDisposableSt
   return undo.use(
     await Containerd.connect({ socketPath, namespace, log, ...(snapshotter === undefined ? {} : { snapshotter }) }),
   );
+}
+
+/** A ruleset that somebody flushes whole (as a restart of `nftables.service` does) is made good within a second. */
+function watchForFlush(firewall: NftFirewall, clock: Clock, log: Log): () => void {
+  let stopped = false;
+  const look = async (): Promise<void> => {
+    try {
+      if (await firewall.restoreIfFlushed()) log.warn({}, 'somebody flushed the packet filter; ours is back');
+    } catch (error) {
+      log.error({ err: error }, 'the packet filter could not be made good after a flush');
+    }
+    if (!stopped) clock.after(FLUSH_LOOK_MS, () => void look());
+  };
+  const cancel = clock.after(FLUSH_LOOK_MS, () => void look());
+  return () => {
+    stopped = true;
+    cancel();
+  };
 }
 
 function overridden(host: ResolvConf, daemon: ResolvConf): ResolvConf {

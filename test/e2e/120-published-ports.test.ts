@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { assertUnchanged, type Engine, type Snapshot, snapshot, startEngine, TestLan } from '../support/index.ts';
+import {
+  assertUnchanged,
+  type Engine,
+  eventually,
+  type Snapshot,
+  snapshot,
+  startEngine,
+  TestLan,
+} from '../support/index.ts';
 
 let engine: Engine;
 let clean: Snapshot;
@@ -135,6 +143,15 @@ describe('published ports', () => {
     await docker('run', '-d', '--name', 'web', '-p', '8080:80', 'web');
     assert.match(await host.ok(fetch('http://[::1]:8080')), /root/);
     assert.match(await lan.ok(fetch(`http://[${host.address6}]:8080`)), /root/);
+    await docker('rm', '-f', 'web');
+    await assertUnchanged(host, clean);
+  });
+
+  test('come back by themselves when somebody flushes the whole packet filter', async () => {
+    const { docker, lan, host } = engine;
+    await docker('run', '-d', '--name', 'web', '-p', '8080:80', 'web');
+    await host.ok(['nft', 'flush', 'ruleset']);
+    await eventually(async () => assert.match(await lan.ok(fetch(`http://${host.address}:8080`)), /root/));
     await docker('rm', '-f', 'web');
     await assertUnchanged(host, clean);
   });
