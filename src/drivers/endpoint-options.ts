@@ -22,12 +22,16 @@ export function parseEndpointOptions(request: EndpointRequest, ifname: string): 
   return { sysctls: settings.map((setting) => parseSetting(setting, ifname)) };
 }
 
-/** `net.ipv4.conf.IFNAME.log_martians=1`; IFNAME is a word of its own, only there the link's name may stand. */
+/**
+ * `net.ipv4.conf.IFNAME.log_martians=1`; IFNAME is a word of its own, only there the link's name may stand. The stock
+ * client writes all of it in small letters when it comes by `run --network`.
+ */
 function parseSetting(setting: string, ifname: string): EndpointOptions['sysctls'][number] {
   const equals = setting.indexOf('=');
   const parts = setting.slice(0, Math.max(equals, 0)).split('.');
   const [net, family = '', group = '', name] = parts;
-  const known = net === 'net' && ['ipv4', 'ipv6', 'mpls'].includes(family) && group !== '' && name === 'IFNAME';
+  const known =
+    net === 'net' && ['ipv4', 'ipv6', 'mpls'].includes(family) && group !== '' && name?.toUpperCase() === 'IFNAME';
   if (!known || parts.length < 5) {
     throw badOption(SYSCTLS, setting, 'it must be like net.ipv4.conf.IFNAME.setting=value, of ipv4, ipv6 or mpls');
   }

@@ -5,6 +5,8 @@ import { discardedName } from '../discarded-links.ts';
 import { networkMark, ownerOf } from '../marks.ts';
 import type { BridgePlan } from './plan.ts';
 
+const USUAL_MTU = 1500;
+
 type State = Readonly<Record<string, string | number | boolean>>;
 
 /**
@@ -65,11 +67,22 @@ function createBridge(rtnl: Rtnl, plan: BridgePlan): Link {
   // Under a name that means "to be deleted" until the mark is on it, should we be killed in between.
   const named = plan.options.name === undefined ? { name: plan.name } : discardedName();
   try {
-    return rtnl.links.createBridge({ ...named, mac: plan.mac, mtu: plan.mtu });
+    return rtnl.links.createBridge({ ...named, mac: plan.mac, mtu: plan.mtu ?? uplinkMtu(rtnl) });
   } catch (error) {
     if (isErrno(error, 'EOPNOTSUPP')) requireFeature('bridge');
     throw error;
   }
+}
+
+/**
+ * Of the interface of the default route where it is smaller than usual, as in clouds and tunnels: larger packets would be
+ * lost there. Undefined: the kernel's own.
+ */
+function uplinkMtu(rtnl: Rtnl): number | undefined {
+  // An address that is for documentation has no route but the default one.
+  const route = rtnl.routes.lookup(parseCidr('192.0.2.1/32').ip);
+  const uplink = route?.linkIndex === undefined ? undefined : rtnl.links.get(route.linkIndex);
+  return uplink !== undefined && uplink.mtu < USUAL_MTU ? uplink.mtu : undefined;
 }
 
 function settings(plan: BridgePlan): void {
@@ -77,6 +90,11 @@ function settings(plan: BridgePlan): void {
     writeSysctl(['net', family, 'conf', plan.name, setting], value);
   // Ports published on 127.0.0.1 are translated from there; the packet filter keeps everybody else from using it.
   if (plan.addresses.some((cidr) => familyOf(cidr.ip) === 4)) set('ipv4', 'route_localnet', 1);
+  // Isolated ports do not hear each other: the host answers for them, and the packet filter lets linked ports through.
+  if (!plan.options.icc) {
+    set('ipv4', 'proxy_arp_pvlan', 1);
+    writeSysctl(['net', 'ipv4', 'neigh', plan.name, 'proxy_delay'], 0);
+  }
   if (!plan.ipv6) return;
   set('ipv6', 'disable_ipv6', 0);
   set('ipv6', 'accept_ra', 0);

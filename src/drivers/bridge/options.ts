@@ -35,7 +35,7 @@ const MODES = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
 export interface BridgeOptions {
   /** Absent: made from the network's id. */
   readonly name: string | undefined;
-  /** Absent: the kernel's own. */
+  /** Absent: the usual one, or that of the way out where it is smaller. */
   readonly mtu: number | undefined;
   readonly masquerade: boolean;
   readonly icc: boolean;
