@@ -73,6 +73,16 @@ export interface SandboxRecord {
     readonly published: readonly PublishedPort[];
   };
   readonly dns: SandboxDns;
+  /** What it may open connections to where containers of a network may not reach each other. */
+  readonly links?: readonly SandboxLink[];
+}
+
+/** A port of a neighbour on one network. */
+export interface SandboxLink {
+  readonly networkId: Id;
+  readonly to: Ip;
+  readonly protocol: Protocol;
+  readonly port: number;
 }
 
 /** Name resolution of a sandbox, as configured by the container. */

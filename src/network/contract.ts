@@ -7,6 +7,7 @@ import type {
   PortRequest,
   Protocol,
   SandboxDns,
+  SandboxLink,
   SandboxRecord,
 } from '../model/index.ts';
 
@@ -74,6 +75,8 @@ export interface Sandboxes {
   get(sandboxId: Id): SandboxRecord | undefined;
   /** In the order in which they were attached. */
   endpoints(sandboxId: Id): readonly EndpointRecord[];
+  /** Replaces what the sandbox may reach of its neighbours on networks without icc. */
+  setLinks(sandboxId: Id, links: readonly SandboxLink[]): Promise<void>;
   /** New DNS names after a rename. */
   rename(sandboxId: Id, name: string, dnsNames: (networkId: Id) => readonly string[]): Promise<void>;
   /**

@@ -6,6 +6,7 @@ import type {
   NetworkDriver,
   PortRequest,
   Resolver,
+  SandboxLink,
   SandboxRecord,
   Store,
 } from '../model/index.ts';
@@ -87,6 +88,19 @@ export class SandboxManager implements Sandboxes {
 
   endpoints(sandboxId: Id): readonly EndpointRecord[] {
     return (this.#deps.state.sandboxes.get(sandboxId)?.endpoints ?? []).map(({ record }) => record);
+  }
+
+  setLinks(sandboxId: Id, links: readonly SandboxLink[]): Promise<void> {
+    return this.#turns.run(sandboxId, async () => {
+      const sandbox = this.#live(sandboxId);
+      if (JSON.stringify(sandbox.record.links ?? []) === JSON.stringify(links)) return;
+      const record = { ...sandbox.record, links };
+      await using undo = new Undo({ log: this.#log }, `link sandbox ${shortId(sandboxId)}`);
+      await this.#deps.wiring.link(sandbox, record, undo);
+      await this.#deps.store.commit([put.sandbox(record)]);
+      undo.keep();
+      sandbox.record = record;
+    });
   }
 
   rename(sandboxId: Id, name: string, dnsNames: (networkId: Id) => readonly string[]): Promise<void> {

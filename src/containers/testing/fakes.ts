@@ -297,6 +297,7 @@ export class FakeNetwork {
       },
       get: (id) => this.open.get(id),
       endpoints: (id) => this.endpoints.get(id) ?? [],
+      setLinks: async () => {},
       rename: async () => {},
       reserve: (owner, addresses) => {
         this.reserved.set(owner, addresses);

@@ -1,5 +1,5 @@
 import { invalid } from '../../base/index.ts';
-import type { EndpointRecord } from '../../model/index.ts';
+import type { EndpointRecord, SandboxLink } from '../../model/index.ts';
 import type { Container } from '../records/index.ts';
 
 export interface ParsedLink {
@@ -38,4 +38,20 @@ export function linkEnvironment(own: string, link: ParsedLink, child: Container,
     if (name !== 'HOME' && name !== 'PATH' && name !== '') env.push(`${alias}_ENV_${name}=${value.join('=')}`);
   }
   return env;
+}
+
+/** Links of the default bridge, which are hosts entries and environment; those of other networks are names in DNS. */
+export function legacyLinks(container: Container): readonly ParsedLink[] {
+  const { mode, links } = container.record.spec.network;
+  return mode === 'bridge' ? links.map(parseLink) : [];
+}
+
+/** The exposed ports of a link's target, where it is now. */
+export function linkedPorts(child: Container, { networkId, ipv4, ipv6 }: EndpointRecord): readonly SandboxLink[] {
+  const addresses = [ipv4?.ip, ipv6?.ip].filter((ip) => ip !== undefined);
+  return child.record.effective.exposed.flatMap(({ protocol, port }) =>
+    protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp'
+      ? addresses.map((to) => ({ networkId, to, protocol, port }))
+      : [],
+  );
 }

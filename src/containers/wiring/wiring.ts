@@ -25,13 +25,19 @@ import {
 } from '../etc/index.ts';
 import type { ConfiguredNetwork } from '../options.ts';
 import { type Container, isHostNetwork, type Registry, sharedNetworkRef } from '../records/index.ts';
-import { linkEnvironment, parseLink } from './links.ts';
+import { legacyLinks, linkEnvironment, linkedPorts, type ParsedLink } from './links.ts';
 import { orderedNetworks } from './validate.ts';
 
 export interface WiringDeps {
   readonly networks: Networks;
   readonly sandboxes: Sandboxes;
   readonly registry: Registry;
+}
+
+interface Linked {
+  readonly link: ParsedLink;
+  readonly child: Container;
+  readonly endpoint: EndpointRecord;
 }
 
 export interface OpenedNetwork {
@@ -81,6 +87,7 @@ export class Wiring {
       sysctls: Object.fromEntries(net),
     });
     const paths = this.pathsOf(container);
+    this.#assertLinkTargetsRun(container);
     this.#writeNames(container, []);
     writeUnlessEdited(paths.resolvConf, this.#sandboxes.resolvConf(sandboxId).text);
     return { netns: host ? null : sandbox.path, paths };
@@ -97,6 +104,8 @@ export class Wiring {
     }
     container.change({ networks: resolved });
     this.refresh(container);
+    await this.#openLinks(container);
+    await this.#linkersFollow(container);
   }
 
   /** Writes /etc/hosts and /etc/resolv.conf as the present endpoints want them. */
@@ -110,9 +119,11 @@ export class Wiring {
   /** Leaves all networks; repeatable. Configured addresses stay reserved. */
   async close(container: Container): Promise<void> {
     const { sandboxId } = container.record;
+    const linkers = sandboxId === undefined ? [] : this.#linkersOf(container);
     if (sandboxId !== undefined) await this.#sandboxes.close(sandboxId);
     container.dropSandbox();
     this.reserve(container);
+    for (const linker of linkers) await this.#openLinks(linker);
   }
 
   /** Keeps the configured addresses while the container does not run. */
@@ -182,6 +193,7 @@ export class Wiring {
     await this.#attach(container, record.sandboxId, configured);
     container.change({ networks: [...others, configured] });
     this.refresh(container);
+    await this.#linkersFollow(container);
   }
 
   async disconnect(container: Container, ref: string, options: { readonly force: boolean }): Promise<void> {
@@ -208,6 +220,7 @@ export class Wiring {
     await this.#sandboxes.detach(sandboxId, network.id);
     container.change({ networks: kept });
     this.refresh(container);
+    await this.#linkersFollow(container);
   }
 
   #attach(container: Container, sandboxId: Id, configured: ConfiguredNetwork): Promise<EndpointRecord> {
@@ -272,23 +285,56 @@ export class Wiring {
     writeEtc(paths.hosts, hostsFile({ ipv6, lines }));
   }
 
-  /** Legacy links, on the default bridge alone. Their targets must run. */
-  #links(container: Container): { link: ReturnType<typeof parseLink>; child: Container; endpoint: EndpointRecord }[] {
-    if (container.record.spec.network.mode !== 'bridge') return [];
-    return container.record.spec.network.links.map((text) => {
-      const link = parseLink(text);
+  /** Legacy links, on the default bridge alone. */
+  #links(container: Container): readonly Linked[] {
+    const bridge = this.#find('bridge');
+    return legacyLinks(container).flatMap((link) => {
+      const child = this.#registry.find(link.target);
+      const endpoint = child && this.endpointsOf(child).find(({ networkId }) => networkId === bridge?.id);
+      return child && endpoint ? [{ link, child, endpoint }] : [];
+    });
+  }
+
+  #assertLinkTargetsRun(container: Container): void {
+    const links = legacyLinks(container);
+    if (links.length === 0) return;
+    const present = this.#links(container);
+    for (const link of links) {
       const child = this.#registry.find(link.target);
       if (!child) throw invalid('link_target_missing', `could not get container for ${link.target}`);
-      const bridge = this.#find('bridge');
-      const endpoint = this.endpointsOf(child).find(({ networkId }) => networkId === bridge?.id);
-      if (!child.running || !endpoint) {
-        throw internal(
-          'link_target_not_running',
-          `Cannot link to a non running container: /${child.name} AS /${container.name}/${link.alias}`,
-        );
-      }
-      return { link, child, endpoint };
-    });
+      if (child.running && present.some((one) => one.child === child)) continue;
+      throw internal(
+        'link_target_not_running',
+        `Cannot link to a non running container: /${child.name} AS /${container.name}/${link.alias}`,
+      );
+    }
+  }
+
+  /** Lets it reach the exposed ports of what it is linked to, as things are now. */
+  async #openLinks(container: Container): Promise<void> {
+    const { sandboxId } = container.record;
+    if (sandboxId === undefined || legacyLinks(container).length === 0) return;
+    const links = this.#links(container).flatMap(({ child, endpoint }) => linkedPorts(child, endpoint));
+    await this.#sandboxes.setLinks(sandboxId, links);
+  }
+
+  #linkersOf(target: Container): readonly Container[] {
+    return this.#registry
+      .all()
+      .filter(
+        (other) =>
+          other !== target &&
+          other.record.sandboxId !== undefined &&
+          legacyLinks(other).some((link) => this.#registry.find(link.target) === target),
+      );
+  }
+
+  /** Those that are linked to it find it where it is now. */
+  async #linkersFollow(target: Container): Promise<void> {
+    for (const linker of this.#linkersOf(target)) {
+      this.refresh(linker);
+      await this.#openLinks(linker);
+    }
   }
 
   #hostGateways(): readonly string[] {

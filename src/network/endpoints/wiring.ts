@@ -14,6 +14,7 @@ import type { SandboxHost } from '../host/index.ts';
 import type { LiveEndpoint, LiveSandbox, Publication } from '../state.ts';
 import { Undo } from '../undo.ts';
 import { defaultRoutes, type Gateways, selectGateways } from './gateways.ts';
+import { linkEntries } from './linked.ts';
 import { hostRequests, type PortTargets, portEntries, portTargets, publishedPorts, relayedPorts } from './published.ts';
 import { type FirewallChange, staleFlows } from './stale-flows.ts';
 import { dnsView } from './views.ts';
@@ -50,7 +51,7 @@ export class Wiring {
     this.#route(sandbox, { before, after }, undo);
     const targets = portTargets(after);
     const published = await this.#publish(sandbox, { after, targets }, undo);
-    await this.#filter(sandbox, firewallEntries(endpoints, published, targets), undo);
+    await this.#filter(sandbox, firewallEntries(sandbox.record, endpoints, { published, targets }), undo);
     await this.#resolve(sandbox, endpoints, undo);
     return published;
   }
@@ -72,7 +73,7 @@ export class Wiring {
           published = [];
           published = await this.#publish(sandbox, { after, targets }, undo);
         },
-        () => this.#filter(sandbox, firewallEntries(endpoints, published, targets), undo),
+        () => this.#filter(sandbox, firewallEntries(sandbox.record, endpoints, { published, targets }), undo),
         () => this.#resolve(sandbox, endpoints, undo),
         () => {
           sandbox.endpoints = endpoints;
@@ -81,6 +82,14 @@ export class Wiring {
       ],
       'cannot part endpoints',
     );
+  }
+
+  /** Goes from the links of the sandbox's record to those of the given one. */
+  async link(sandbox: LiveSandbox, record: SandboxRecord, undo: Undo): Promise<void> {
+    const { endpoints } = sandbox;
+    const targets = portTargets(selectGateways(endpoints));
+    const { published } = record.ports;
+    await this.#filter(sandbox, firewallEntries(record, endpoints, { published, targets }), undo);
   }
 
   /**
@@ -100,7 +109,7 @@ export class Wiring {
     const lost = sandbox.publication?.held.lost ?? [];
     const kept = published.filter((port) => !lost.some((one) => samePort(one, port)));
     sandbox.record = withPorts(record, kept);
-    sandbox.firewall = firewallEntries(endpoints, kept, targets);
+    sandbox.firewall = firewallEntries(record, endpoints, { published: kept, targets });
     return lost;
   }
 
@@ -274,11 +283,15 @@ export class Wiring {
 
 /** All that the packet filter holds for a sandbox. */
 export function firewallEntries(
+  { links = [] }: SandboxRecord,
   endpoints: readonly LiveEndpoint[],
-  published: readonly PublishedPort[],
-  targets: PortTargets,
+  ports: { readonly published: readonly PublishedPort[]; readonly targets: PortTargets },
 ): readonly FirewallEntry[] {
-  return [...endpoints.flatMap(({ attachment }) => attachment.firewall), ...portEntries(published, targets)];
+  return [
+    ...endpoints.flatMap(({ attachment }) => attachment.firewall),
+    ...portEntries(ports.published, ports.targets),
+    ...linkEntries(links, endpoints),
+  ];
 }
 
 function difference(before: readonly FirewallEntry[], after: readonly FirewallEntry[]): FirewallChange {
