@@ -54,7 +54,10 @@ export class Restorer {
     for (const container of registry.all()) {
       container.known = true;
       // A start that was cut off before it was recorded is undone below, its network with it.
-      if (container.running && isAlive(tasks.get(container.id))) alive.add(container.id);
+      if (!container.running || !isAlive(tasks.get(container.id))) continue;
+      alive.add(container.id);
+      const { sharesSandboxOf } = container.record;
+      if (sharesSandboxOf !== undefined) alive.add(sharesSandboxOf);
     }
     await restoreNetworks(({ ownerId }) => alive.has(ownerId));
     for (const container of registry.all()) {
@@ -114,7 +117,7 @@ export class Restorer {
       return;
     }
     if (task) await this.#end(container.id);
-    container.dropSandbox();
+    if (!this.#deps.wiring.isShared(container)) container.dropSandbox();
     if (status === 'restarting') container.changeState({ status: 'exited', pid: 0 });
     await registry.save(container);
   }

@@ -52,6 +52,8 @@ export class Wiring {
   readonly #sandboxes: Sandboxes;
   readonly #registry: Registry;
   readonly #options: ContainersOptions;
+  /** Opened for their own processes, and not closed since. */
+  readonly #opened = new Set<Id>();
 
   constructor(deps: WiringDeps, options: ContainersOptions) {
     this.#networks = deps.networks;
@@ -70,6 +72,13 @@ export class Wiring {
     const { spec } = container.record;
     const ref = sharedNetworkRef(spec.network.mode);
     if (ref !== null) return this.#share(container, ref);
+    this.#opened.add(container.id);
+    this.#assertLinkTargetsRun(container);
+    const kept = this.#keptSandbox(container);
+    if (kept) {
+      this.refresh(container);
+      return { netns: kept.host ? null : kept.path, paths: this.pathsOf(container) };
+    }
     const host = isHostNetwork(container.record);
     const sandboxId = newId();
     const net = Object.entries(spec.security.sysctls).filter(([key]) => key.startsWith('net.'));
@@ -87,7 +96,6 @@ export class Wiring {
       sysctls: Object.fromEntries(net),
     });
     const paths = this.pathsOf(container);
-    this.#assertLinkTargetsRun(container);
     this.#writeNames(container, []);
     writeUnlessEdited(paths.resolvConf, this.#sandboxes.resolvConf(sandboxId).text);
     return { netns: host ? null : sandbox.path, paths };
@@ -98,8 +106,12 @@ export class Wiring {
     const { sandboxId, spec } = container.record;
     if (sandboxId === undefined) return;
     const resolved: ConfiguredNetwork[] = [];
+    const present = this.#sandboxes.endpoints(sandboxId);
     for (const configured of orderedNetworks(spec, container.record.networks)) {
-      const endpoint = await this.#attach(container, sandboxId, configured).catch(asSetUpFailure);
+      const id = configured.networkId ?? this.#find(configured.name)?.id;
+      const endpoint =
+        present.find(({ networkId }) => networkId === id) ??
+        (await this.#attach(container, sandboxId, configured).catch(asSetUpFailure));
       resolved.push({ ...configured, networkId: endpoint.networkId });
     }
     container.change({ networks: resolved });
@@ -116,8 +128,31 @@ export class Wiring {
     writeUnlessEdited(this.pathsOf(container).resolvConf, this.#sandboxes.resolvConf(sandboxId).text);
   }
 
-  /** Leaves all networks; repeatable. Configured addresses stay reserved. */
+  /**
+   * Leaves all networks; repeatable. Configured addresses stay reserved. While others share its sandbox a container keeps
+   * it, until it is removed, so that they stay connected and it can come back to them.
+   */
   async close(container: Container): Promise<void> {
+    const { sharesSandboxOf, state } = container.record;
+    this.#opened.delete(container.id);
+    if (state.status !== 'removing' && this.isShared(container)) return;
+    await this.#close(container);
+    const owner = sharesSandboxOf === undefined ? undefined : this.#registry.find(sharesSandboxOf);
+    if (!owner || owner.running || this.#opened.has(owner.id) || this.isShared(owner)) return;
+    await this.#close(owner);
+    await this.#registry.save(owner);
+  }
+
+  /** Others are in its sandbox. */
+  isShared({ id }: Container): boolean {
+    return this.#registry.all().some(({ record }) => record.sharesSandboxOf === id);
+  }
+
+  #keptSandbox({ record: { sandboxId } }: Container): { readonly host: boolean; readonly path: string } | undefined {
+    return sandboxId === undefined ? undefined : this.#sandboxes.get(sandboxId);
+  }
+
+  async #close(container: Container): Promise<void> {
     const { sandboxId } = container.record;
     const linkers = sandboxId === undefined ? [] : this.#linkersOf(container);
     if (sandboxId !== undefined) await this.#sandboxes.close(sandboxId);
