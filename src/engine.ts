@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
+import { armLogHolder, endLogHolder } from './armed-log-holder.ts';
 import { type Cidr, type Clock, cidrText, type Log, newId, rfc3339Nano, systemClock } from './base/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
@@ -83,7 +84,8 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   startThreadPool();
   for (const folder of [options.dataRoot, options.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
   const id = engineId(join(options.dataRoot, 'engine-id'));
-  const store: Store = SqliteStore.open(join(options.dataRoot, 'fairway.db'));
+  const storePath = join(options.dataRoot, 'fairway.db');
+  const store: Store = SqliteStore.open(storePath);
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
 
@@ -154,7 +156,10 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   images.events.on(({ action, id: imageId, name }) =>
     events.publish({ type: 'image', action, id: imageId, attributes: { name } }),
   );
+  const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
+  await endLogHolder(logOptions);
   await parts.restore((alive) => networking.start(alive));
+  await armLogHolder({ ...logOptions, store: storePath });
   await resolver.start();
 
   undo.defer(watchForFlush(firewall, clock, log));
@@ -243,6 +248,16 @@ function watchForFlush(firewall: NftFirewall, clock: Clock, log: Log): () => voi
   return () => {
     stopped = true;
     cancel();
+  };
+}
+
+function pick({
+  logDriver,
+  logOptions,
+}: EngineOptions['containers']): Pick<ContainersOptions, 'logDriver' | 'logOptions'> {
+  return {
+    ...(logDriver === undefined ? {} : { logDriver }),
+    ...(logOptions === undefined ? {} : { logOptions }),
   };
 }
 

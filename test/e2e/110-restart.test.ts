@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { assertUnchanged, type Engine, eventually, type Snapshot, snapshot, startEngine } from '../support/index.ts';
 
@@ -12,6 +13,17 @@ before(async () => {
 after(async () => {
   await engine?.[Symbol.asyncDispose]();
 });
+
+/** Whether a process, no shim, has a pipe of that name open. */
+function reads(pid: number, name: string): boolean {
+  try {
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('containerd')) return false;
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).endsWith(name));
+  } catch {
+    // It, or one of its descriptors, went while we looked.
+    return false;
+  }
+}
 
 describe('containers go on without the daemon, and a restarted daemon finds everything again', () => {
   for (const how of ['a stop', 'kill -9'] as const) {
@@ -91,6 +103,59 @@ describe('containers go on without the daemon, and a restarted daemon finds ever
       assert.equal(await docker('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'brief'), 'exited 7'),
     );
     await docker('rm', 'brief');
+    await assertUnchanged(host, clean);
+  });
+
+  for (const how of ['a stop', 'kill -9'] as const) {
+    test(`a container that writes all the while is not held up by ${how}, and nothing it wrote meanwhile is lost`, async () => {
+      const { docker, daemon, host } = engine;
+      // 200 lines of 1000 bytes at a time: far more than a pipe holds while the daemon is away.
+      const script =
+        'n=0; x=$(head -c 990 /dev/zero | tr "\\0" x); while [ ! -e /tmp/end ]; do i=0; while [ $i -lt 200 ]; do n=$((n+1)); i=$((i+1)); echo $n $x; done; echo $n >/tmp/count; sleep 0.02; done';
+      await docker('run', '-d', '--name', 'writer', 'busybox', 'sh', '-c', script);
+      const pid = await docker('inspect', '-f', '{{.State.Pid}}', 'writer');
+      const count = async (): Promise<number> => Number(await host.ok(['cat', `/proc/${pid}/root/tmp/count`]));
+      await eventually(async () => assert.ok((await count()) > 1000));
+      if (how === 'a stop') await daemon.stop();
+      else await daemon.killHard();
+      const away = await count();
+      await eventually(async () => assert.ok((await count()) > away + 8000, `${await count()} after ${away}`));
+      await daemon.start();
+      await docker('exec', 'writer', 'touch', '/tmp/end');
+      assert.equal(await docker('wait', 'writer'), '0');
+      const seen = (await docker('logs', 'writer')).split('\n').map((line) => Number(line.split(' ')[0]));
+      const total = seen.at(-1) ?? 0;
+      const missing = total - new Set(seen).size;
+      // A process that is killed takes along what it had read and not written yet; a stop loses nothing.
+      if (how === 'a stop') assert.equal(missing, 0);
+      assert.ok(total > away + 8000);
+      assert.ok(seen.filter((number) => number > away + 1000 && number <= away + 8000).length === 7000);
+      await docker('rm', 'writer');
+      await assertUnchanged(host, clean);
+    });
+  }
+
+  test('output of a container that ends while the daemon is away is in its log', async () => {
+    const { docker, daemon, host } = engine;
+    await docker(
+      'run',
+      '-d',
+      '--name',
+      'last',
+      'busybox',
+      'sh',
+      '-c',
+      'while [ ! -e /tmp/go ]; do sleep 0.1; done; echo last words',
+    );
+    const pid = await docker('inspect', '-f', '{{.State.Pid}}', 'last');
+    await daemon.stop();
+    // The holder is there once it has opened the pipe; a moment after the daemon went.
+    await eventually(() => assert.ok(host.processes().some(({ pid: reader }) => reads(reader, 'init-stdout'))));
+    await host.ok(['touch', `/proc/${pid}/root/tmp/go`]);
+    await eventually(() => assert.ok(!host.processes().some((process) => String(process.pid) === pid)));
+    await daemon.start();
+    await eventually(async () => assert.equal(await docker('logs', 'last'), 'last words'));
+    await docker('rm', 'last');
     await assertUnchanged(host, clean);
   });
 

@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { type Clock, FairwayError, type Log, messageOf } from '../../base/index.ts';
 import type { AttachOptions, LogLine, LogQuery, StreamSession } from '../contract.ts';
-import { type ContainerEngine, type ContainersOptions, containerFolder, logPath, pipeFolder } from '../engine.ts';
-import { type LogSettings, LogWriter, parseLogOptions, readLog } from '../logs/index.ts';
+import { type ContainerEngine, type ContainersOptions, containerFolder, pipeFolder } from '../engine.ts';
+import { type LogSettings, LogWriter, readLog } from '../logs/index.ts';
 import type { Container } from '../records/index.ts';
 import {
   ContainerStreams,
@@ -14,6 +14,7 @@ import {
   pipePaths,
   removePipes,
 } from '../streams/index.ts';
+import { logFileOf, logSettingsOf } from './log-settings.ts';
 
 export interface IoDeps {
   readonly containerd: Pick<ContainerEngine, 'tasks'>;
@@ -44,16 +45,11 @@ export class IoHub {
   }
 
   settingsOf(container: Pick<Container, 'record'>): LogSettings {
-    const { log } = container.record.spec;
-    const options =
-      log.driver === '' && Object.keys(log.options).length === 0
-        ? { driver: '', options: this.#options.logOptions ?? {} }
-        : log;
-    return parseLogOptions(options, this.#options.logDriver);
+    return logSettingsOf(container, this.#options);
   }
 
   logPath(container: Container): string {
-    return logPath(this.#options, container.id, this.settingsOf(container).driver);
+    return logFileOf(container, this.#options);
   }
 
   /** Makes the pipes of a run and reads from them. Undone by {@link close}. */

@@ -39,6 +39,7 @@ export class ContainerStreams {
   readonly #clients = new Set<Client>();
   readonly #stdin = new SharedStdin();
   #pipes: ProcessPipes = {};
+  #sink: OutputSink | undefined;
   #drained: Promise<void> = Promise.resolve();
 
   constructor(options: ContainerStreamsOptions) {
@@ -52,6 +53,7 @@ export class ContainerStreams {
 
   connect(pipes: ProcessPipes, sink: OutputSink): void {
     this.#pipes = pipes;
+    this.#sink = sink;
     const ends: Promise<void>[] = [];
     if (pipes.stdout) ends.push(this.#pump('stdout', pipes.stdout, sink));
     if (pipes.stderr) ends.push(this.#pump('stderr', pipes.stderr, sink));
@@ -73,8 +75,14 @@ export class ContainerStreams {
     this.#stdin.reset();
   }
 
-  /** The daemon goes, the container stays: closes our ends without ending anything. */
+  /** The daemon goes, the container stays: hands on what has been read and closes our ends without ending anything. */
   release(): void {
+    for (const name of ['stdout', 'stderr'] as const) {
+      const source = this.#pipes[name];
+      source?.pause();
+      // What Node has taken from the pipe is nowhere else; whoever reads next would miss it.
+      for (let chunk = source?.read(); chunk; chunk = source?.read()) this.#sink?.accept(name, chunk as Buffer);
+    }
     this.disconnect();
   }
 
