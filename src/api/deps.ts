@@ -20,11 +20,12 @@ export interface RegistryAuth {
 
 /** Images of other machines. Absent: pulling and pushing answer with a clear error. */
 export interface ApiRegistry {
-  /** `reference` with its tag or digest. What `docker pull` prints goes to `progress`. */
+  /** `reference` with its tag or digest, or without for all tags. What `docker pull` prints goes to `progress`. */
   pull(
     reference: string,
     options: {
       readonly platform?: string;
+      readonly allTags?: boolean;
       readonly auth?: RegistryAuth;
       readonly progress: Progress;
       readonly signal: AbortSignal;

@@ -28,14 +28,14 @@ export class Images {
     return this.#session.json('GET', `/images/${imagePath(name)}/history`);
   }
 
-  /** Pulls; `auth` is the base64url text of the registry's credentials. */
+  /** Pulls, without a tag all of them; `auth` is the base64url text of the registry's credentials. */
   pull(options: {
     image: string;
     tag: string;
     platform?: string;
     auth?: string | undefined;
   }): AsyncGenerator<Progress> {
-    const query = { fromImage: options.image, tag: options.tag, platform: options.platform || undefined };
+    const query = { fromImage: options.image, tag: options.tag || undefined, platform: options.platform || undefined };
     return this.#session.stream('POST', '/images/create', { query, headers: authHeader(options.auth) });
   }
 

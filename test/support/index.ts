@@ -5,5 +5,6 @@ export * from './engine.ts';
 export * from './eventually.ts';
 export * from './host.ts';
 export * from './lan.ts';
+export * from './registry.ts';
 export * from './run.ts';
 export * from './snapshot.ts';

@@ -215,6 +215,8 @@ function pull({ registry }: Deps, call: Call, from: string): Promise<undefined> 
   return progressing(call, async (progress) => {
     await registry.pull(reference, {
       ...(platform === undefined ? {} : { platform }),
+      // Without a tag, Docker's API means all of them; clients that mean one say "latest".
+      ...(/[:@]/.test(reference.slice(reference.lastIndexOf('/') + 1)) ? {} : { allTags: true }),
       ...(auth ? { auth } : {}),
       progress,
       signal: call.signal,

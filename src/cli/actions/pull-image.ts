@@ -6,6 +6,7 @@ import { registryAuth } from './registry-auth.ts';
 export interface PullOptions {
   readonly platform: string;
   readonly quiet: boolean;
+  readonly allTags?: boolean;
   /** Where the progress goes. */
   readonly output: Output;
 }
@@ -14,7 +15,8 @@ export interface PullOptions {
 export async function pullImage(context: Context, image: string, options: PullOptions): Promise<void> {
   const { repository, tag, registry } = parseImageName(image);
   const auth = registryAuth(context.env, registry);
-  const messages = context.client.images.pull({ image: repository, tag, platform: options.platform, auth });
+  const wanted = options.allTags === true ? '' : tag;
+  const messages = context.client.images.pull({ image: repository, tag: wanted, platform: options.platform, auth });
   if (!options.quiet) return await showProgress(messages, options.output);
   for await (const message of messages) {
     if (message.error !== undefined) throw new Error(message.errorDetail?.message ?? message.error);

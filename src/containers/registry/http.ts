@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -22,6 +22,8 @@ export interface HttpResponse {
 
 /** Silence on a connection for so long is a failure. */
 const IDLE_MS = 120_000;
+/** A host that does not answer at all is given up sooner. */
+const CONNECT_MS = 15_000;
 const BODY_MAX = 8 << 20;
 
 /** HTTP as registries need it: streams both ways, no redirects by itself, and connections that are kept. */
@@ -42,6 +44,7 @@ export class HttpClient implements Disposable {
       ...(signal && { signal }),
     });
     outgoing.setTimeout(IDLE_MS, () => outgoing.destroy(new Error(`no answer for ${IDLE_MS / 1000} seconds`)));
+    limitConnecting(outgoing, secure);
     const answer = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve);
       outgoing.once('error', reject);
@@ -64,10 +67,42 @@ export class HttpClient implements Disposable {
   }
 }
 
-/** Several addresses that all refuse come as one error without a text of its own. */
+/** Connections that are kept were made before, and need no limit. */
+function limitConnecting(outgoing: ClientRequest, secure: boolean): void {
+  outgoing.once('socket', (socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(() => outgoing.destroy(new Error('dial tcp: i/o timeout')), CONNECT_MS);
+    const done = (): void => clearTimeout(timer);
+    socket.once(secure ? 'secureConnect' : 'connect', done);
+    socket.once('close', done);
+  });
+}
+
+/** Why there is no connection, in the words that Docker has for it. */
 function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
-  return messageOf(error);
+  // Several addresses that all refuse come as one error without a text of its own.
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  const { code, hostname, address, port } = error as NodeJS.ErrnoException & Partial<Record<string, unknown>>;
+  const place = `dial tcp ${String(address).includes(':') ? `[${address}]` : address}:${port}: connect:`;
+  switch (code) {
+    case 'ENOTFOUND':
+      return `dial tcp: lookup ${hostname}: no such host`;
+    case 'EAI_AGAIN':
+      return `dial tcp: lookup ${hostname}: the name server does not answer`;
+    case 'ECONNREFUSED':
+      return `${place} connection refused`;
+    case 'EHOSTUNREACH':
+      return `${place} no route to host`;
+    case 'ENETUNREACH':
+      return `${place} network is unreachable`;
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+    case 'ERR_SSL_HTTP_REQUEST':
+      return 'http: server gave HTTP response to HTTPS client';
+    default:
+      return messageOf(error);
+  }
 }
 
 export async function readBody(body: IncomingMessage, limit = BODY_MAX): Promise<Buffer> {

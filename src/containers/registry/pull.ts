@@ -65,6 +65,10 @@ const PARALLEL = 3;
 const ATTEMPTS = 5;
 const PROGRESS_MS = 100;
 
+function uploadRef(digest: string): string {
+  return `fairway-pull-${digest}`;
+}
+
 function shortDigest(digest: string): string {
   return digest.slice('sha256:'.length, 'sha256:'.length + 12);
 }
@@ -83,13 +87,27 @@ export class Puller {
   }
 
   /** Asks the registry what a name points at, without bringing any layer. */
-  async resolve(reference: Reference, options: PullOptions = {}): Promise<Resolved> {
+  resolve(reference: Reference, options: PullOptions = {}): Promise<Resolved> {
     const wanted = withDefaultTag(reference);
+    return this.#anywhere(wanted, options, (repository) => this.#resolveAt(repository, wanted, options));
+  }
+
+  /** Every tag of the repository. */
+  tags(reference: Reference, options: PullOptions = {}): Promise<string[]> {
+    return this.#anywhere(reference, options, (repository) => repository.tags(options.signal));
+  }
+
+  /** The first endpoint that can be reached does the work. */
+  async #anywhere<T>(
+    wanted: Reference,
+    options: PullOptions,
+    work: (repository: Repository) => Promise<T>,
+  ): Promise<T> {
     let last: unknown;
     for (const endpoint of endpointsOf(wanted.domain, this.#options())) {
       const repository = new Repository({ http: this.#deps.http, credentials: options.credentials }, endpoint, wanted);
       try {
-        return await this.#resolveAt(repository, wanted, options);
+        return await work(repository);
       } catch (error) {
         // What a mirror lacks, the registry behind it may have; the first failure names the scheme that was meant.
         if (!isUnreachable(error) && !endpoint.mirror) throw error;
@@ -99,7 +117,7 @@ export class Puller {
     throw last;
   }
 
-  /** Resolves to the image id. Interrupted layers are continued by the next pull. */
+  /** Resolves to the image id. A layer is continued where its connection broke, or where a daemon was killed. */
   async pull(reference: Reference, options: PullOptions = {}): Promise<string> {
     const progress = options.progress ?? (() => {});
     const wanted = withDefaultTag(reference);
@@ -198,7 +216,11 @@ export class Puller {
           return;
         } catch (error) {
           const final = error instanceof FairwayError && !isKind(error, 'unavailable');
-          if (final || attempt === ATTEMPTS || options.signal?.aborted) throw error;
+          if (final || attempt === ATTEMPTS || options.signal?.aborted) {
+            // Only a daemon that died leaves something to continue; this pull's lease goes, and with it what it holds.
+            await this.#deps.engine.content.abort(uploadRef(blob.digest)).catch(() => {});
+            throw error;
+          }
           const reason = `Retrying in 1 second: ${messageOf(error)}`;
           options.progress?.({ status: reason, progressDetail: {}, id: shortDigest(blob.digest) });
           await this.#pause(1000, options.signal);
@@ -209,7 +231,7 @@ export class Puller {
 
   async #download(repository: Repository, blob: Descriptor, blobs: LeasedBlobs, options: PullOptions): Promise<void> {
     const { content } = this.#deps.engine;
-    const ref = `fairway-pull-${blob.digest}`;
+    const ref = uploadRef(blob.digest);
     const ingest = { ref, expected: blob.digest, total: blob.size, lease: blobs.lease, signal: options.signal };
     let writer = await content.openWriter(ingest);
     try {
@@ -231,13 +253,6 @@ export class Puller {
       }
       await writer.commit();
       options.progress?.({ status: 'Download complete', progressDetail: {}, id: shortDigest(blob.digest) });
-    } catch (error) {
-      // Bytes that do not add up to the digest must not be continued.
-      if (isKind(error, 'conflict') || isKind(error, 'invalid')) {
-        writer.close();
-        await content.abort(ref).catch(() => {});
-      }
-      throw error;
     } finally {
       writer.close();
     }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/index.ts';
+import { type Clock, isKind, unauthorized } from '../../base/index.ts';
 import {
   HUB,
   type ImageEngine,
@@ -51,11 +51,16 @@ export class Registry implements Disposable {
     this.#options = options;
   }
 
-  /** By tag (`latest` when there is none) or digest; `platform` as `linux/arm64/v8`. */
-  async pull(reference: string, options: RegistryCall & { readonly platform?: string } = {}): Promise<void> {
-    const { auth, platform, ...rest } = options;
+  /** By tag (`latest` when there is none) or digest, or every tag; `platform` as `linux/arm64/v8`. */
+  async pull(
+    reference: string,
+    options: RegistryCall & { readonly platform?: string; readonly allTags?: boolean } = {},
+  ): Promise<void> {
+    const { auth, platform, allTags = false, ...rest } = options;
     const wanted: PullOptions = { ...rest, credentials: auth, ...(platform && { platform: parsePlatform(platform) }) };
-    await this.#puller.pull(parseReference(reference), wanted);
+    const named = parseReference(reference);
+    const tags = allTags ? await this.#puller.tags(named, wanted) : [named.tag];
+    for (const tag of tags) await this.#puller.pull({ ...named, tag }, wanted);
   }
 
   /** One tag, or without a tag all of the repository's. */
@@ -80,6 +85,10 @@ export class Registry implements Disposable {
         await new Repository({ http: this.#http, credentials }, endpoint, reference).ping(signal);
         return 'Login Succeeded';
       } catch (error) {
+        if (isKind(error, 'unauthorized')) {
+          const text = `login attempt to ${endpoint.origin}/v2/ failed with status: 401 Unauthorized`;
+          throw unauthorized('login_failed', text, error);
+        }
         if (!isUnreachable(error)) throw error;
         last ??= error;
       }

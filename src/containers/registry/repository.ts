@@ -71,6 +71,20 @@ export class Repository {
     return { mediaType: mediaTypeOf(response, bytes), digest, bytes };
   }
 
+  async tags(signal?: AbortSignal): Promise<string[]> {
+    const found: string[] = [];
+    for (let url: string | null = this.#url('tags/list'); url !== null; ) {
+      const response: HttpResponse = await this.#send(url, { method: 'GET', signal });
+      const bytes = await readBody(response.body);
+      if (response.status !== 200) throw this.#refusal(response, bytes, 'manifest');
+      const { tags } = JSON.parse(bytes.toString('utf8')) as { tags?: unknown };
+      if (Array.isArray(tags)) found.push(...tags.filter((tag) => typeof tag === 'string'));
+      const next = /<([^>]*)>\s*;\s*rel="?next"?/.exec(String(response.headers.link ?? ''))?.[1];
+      url = next === undefined ? null : new URL(next, url).href;
+    }
+    return found;
+  }
+
   /** The bytes of a blob from `offset` on; `partial` is false when the registry begins at the start regardless. */
   async blob(digest: string, offset: number, signal?: AbortSignal): Promise<{ partial: boolean; body: Readable }> {
     const response = await this.#send(this.#url(`blobs/${digest}`), {

@@ -13,12 +13,14 @@ export const pull: Command = {
   ],
   completes: ['images'],
   async run(context, flags, [image = '']) {
-    if (flags.bool('all-tags')) throw new Error('pulling all tags of a repository is not supported: name one tag');
     const quiet = flags.bool('quiet');
-    const { tag } = parseImageName(image);
-    if (!quiet && tag === 'latest' && !/:latest$/.test(image)) print(context, 'Using default tag: latest');
-    await pullImage(context, image, { platform: flags.text('platform'), quiet, output: context.stdout });
-    printPulled(context, image);
+    const allTags = flags.bool('all-tags');
+    const { tag, repository } = parseImageName(image);
+    if (allTags && image !== repository) throw new Error("tag can't be used with --all-tags/-a");
+    if (!allTags && !quiet && tag === 'latest' && !/:latest$/.test(image)) print(context, 'Using default tag: latest');
+    await pullImage(context, image, { platform: flags.text('platform'), quiet, allTags, output: context.stdout });
+    if (allTags) print(context, image);
+    else printPulled(context, image);
     return 0;
   },
 };

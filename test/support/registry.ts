@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestHost } from './host.ts';
+
+/** `secret`, as bcrypt has it: the only hash that the registry knows. */
+const ACCOUNT = 'ada:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n';
+
+/** Debian's registry inside a host, on every address: `127.0.0.1:5000` from within. It ends with the host. */
+export async function startRegistry(
+  host: TestHost,
+  options: { readonly port?: number; readonly password?: boolean } = {},
+): Promise<void> {
+  const { port = 5000, password = false } = options;
+  const folder = join(host.directory, `registry-${port}`);
+  const accounts = `${folder}.htpasswd`;
+  writeFileSync(accounts, ACCOUNT);
+  const config = [
+    'version: 0.1',
+    `storage: {filesystem: {rootdirectory: ${folder}}}`,
+    `http: {addr: ':${port}'}`,
+    ...(password ? [`auth: {htpasswd: {realm: test, path: ${accounts}}}`] : []),
+  ];
+  writeFileSync(`${folder}.yml`, `${config.join('\n')}\n`);
+  await startInside(host, ['docker-registry', 'serve', `${folder}.yml`], /listening on/);
+}
+
+/** A registry of bad manners in front of port 5000, on port 5001; see `rude-registry.ts`. Gives the requests it has seen. */
+export async function startRudeRegistry(host: TestHost): Promise<() => string[]> {
+  const script = fileURLToPath(new URL('rude-registry.ts', import.meta.url));
+  const said = await startInside(host, [process.execPath, script], /ready/);
+  return () => said().split('\n').slice(1, -1);
+}
+
+/** How many bytes there are of each blob that containerd has begun to receive and not finished. */
+export function unfinishedDownloads(host: TestHost): number[] {
+  return readdirSync(join(host.directory, 'lib'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\/ingest\/[^/]+\/data$/.test(path))
+    .map((path) => statSync(join(host.directory, 'lib', path)).size);
+}
+
+async function startInside(host: TestHost, command: readonly string[], ready: RegExp): Promise<() => string> {
+  const [program = '', ...args] = host.inside(command);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  const listening = new Promise<void>((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+        if (ready.test(said)) resolve();
+      });
+    }
+  });
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`${command.join(' ')} ended: ${said.slice(-2000)}`);
+  });
+  await Promise.race([listening, ended]);
+  ended.catch(() => {});
+  return () => said;
+}
