@@ -1,12 +1,10 @@
 // The assembly: every part of a running daemon made and joined, in the order in which one needs the other. The only place
 // that knows all layers.
-import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
 import { armLogHolder, endLogHolder } from './armed-log-holder.ts';
-import { type Cidr, type Clock, cidrText, type Log, newId, rfc3339Nano, systemClock } from './base/index.ts';
+import { type Cidr, type Clock, type Log, newId, systemClock } from './base/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
 import { type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
@@ -19,9 +17,10 @@ import {
   MacvlanDriver,
   NoneDriver,
   ParentLinks,
+  TransparentDriver,
 } from './drivers/index.ts';
-import { Nft, Rtnl, readSysctl, startThreadPool } from './kernel/index.ts';
-import type { Store } from './model/index.ts';
+import { Nft, Rtnl, startThreadPool } from './kernel/index.ts';
+import type { NetworkDriver, Store } from './model/index.ts';
 import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';
 import { HostServers, NetnsSandboxSockets, type ResolvConf, WorkerResolver } from './services/dns/index.ts';
 import { NftFirewall } from './services/firewall/index.ts';
@@ -70,7 +69,7 @@ export interface EngineOptions {
 export interface Engine {
   readonly api: HttpApi;
   readonly events: EventLog;
-  readonly id: string;
+  readonly id: Id;
   configureRegistry(options: RegistryOptions): void;
   /** Leaves containers and their networks as they are. */
   close(): Promise<void>;
@@ -79,7 +78,6 @@ export interface Engine {
 export async function startEngine(options: EngineOptions, log: Log): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const clock = systemClock;
-  const { dns } = options.network;
   // Threads inherit the namespace in which they begin: the pool's must begin before anybody enters another.
   startThreadPool();
   for (const folder of [options.dataRoot, options.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
@@ -89,52 +87,11 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
 
-  // The kernel, and services on it.
-  const rtnl = undo.use(Rtnl.open());
-  const nft = undo.use(Nft.open());
-  const discarded = undo.use(new DiscardedLinks({ rtnl, clock }));
-  const hostServers = undo.use(
-    new HostServers(options.network.resolvConf, {
-      log,
-      onChange: (conf) => resolver.setHostServers(overridden(conf, dns).servers),
-    }),
+  const { networking, firewall, resolver, pools, drivers } = openNetworking(
+    options,
+    { id, store, events, clock, log },
+    undo,
   );
-  const resolver = new WorkerResolver(
-    { sockets: new NetnsSandboxSockets(), log },
-    { hostServers: overridden(hostServers.current, dns).servers },
-  );
-  undo.defer(() => resolver.close());
-  const ports = new HostPortAllocator(hostPortDeps());
-  const parents = new ParentLinks({ rtnl });
-  const pools = options.network.pools.length > 0 ? options.network.pools : DEFAULT_LOCAL_POOLS;
-
-  const firewall = new NftFirewall({ nft, log });
-
-  // Networks.
-  const networking = createNetworking(
-    {
-      store,
-      ipam: new PoolIpam({ engineId: id }, { localPools: pools }),
-      firewall,
-      ports,
-      ...(options.network.relay ? { relay: new NodePortRelay({ sockets: ports, log }) } : {}),
-      resolver,
-      drivers: [
-        new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
-        new HostDriver(),
-        new NoneDriver(),
-        new MacvlanDriver({ rtnl, parents }),
-        new IpvlanDriver({ rtnl, parents }),
-      ],
-      host: new KernelHost({ rtnl }),
-      events,
-      hostResolvConf: () => overridden(hostServers.current, dns),
-      clock,
-      log,
-    },
-    { defaultBridge: options.network.defaultBridge },
-  );
-  undo.defer(() => networking.stop());
   const { networks, sandboxes } = networking;
 
   // Containers.
@@ -173,29 +130,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
       images,
       registry,
       events,
-      facts: async () => ({
-        ...options.facts(),
-        id,
-        version: options.version,
-        gitCommit: '',
-        buildTime: rfc3339Nano(0n),
-        dataRoot,
-        storageDriver: containerd.snapshots.snapshotter,
-        loggingDriver: options.containers.logDriver ?? 'json-file',
-        cgroupDriver: 'cgroupfs',
-        cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
-        networkDrivers: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
-        addressPools: pools.map(({ base, size }) => ({ base: cidrText(base), size })),
-        ipv4Forwarding: readSysctl('net.ipv4.ip_forward') === '1',
-        containerd: {
-          address: containerd.socketPath,
-          version: (await containerd.version()).version,
-          namespace: containerd.namespace,
-        },
-        runcVersion: await runcVersion(),
-        securityOptions: ['name=seccomp,profile=builtin'],
-        warnings: [],
-      }),
+      facts: () => engineFacts(options, { id, containerd, pools, drivers }),
       clock,
       log,
     },
@@ -212,6 +147,64 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
       await running.disposeAsync();
     },
   };
+}
+
+interface Shared {
+  readonly id: Id;
+  readonly store: Store;
+  readonly events: EventLog;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The kernel, the services on it, and networks on both. */
+function openNetworking(options: EngineOptions, { id, store, events, clock, log }: Shared, undo: AsyncDisposableStack) {
+  const { dns } = options.network;
+  const rtnl = undo.use(Rtnl.open());
+  const nft = undo.use(Nft.open());
+  const discarded = undo.use(new DiscardedLinks({ rtnl, clock }));
+  const hostServers = undo.use(
+    new HostServers(options.network.resolvConf, {
+      log,
+      onChange: (conf) => resolver.setHostServers(overridden(conf, dns).servers),
+    }),
+  );
+  const resolver = new WorkerResolver(
+    { sockets: new NetnsSandboxSockets(), log },
+    { hostServers: overridden(hostServers.current, dns).servers },
+  );
+  undo.defer(() => resolver.close());
+  const ports = new HostPortAllocator(hostPortDeps());
+  const parents = new ParentLinks({ rtnl });
+  const pools = options.network.pools.length > 0 ? options.network.pools : DEFAULT_LOCAL_POOLS;
+  const firewall = new NftFirewall({ nft, log });
+  const drivers: readonly NetworkDriver[] = [
+    new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
+    new HostDriver(),
+    new NoneDriver(),
+    new MacvlanDriver({ rtnl, parents }),
+    new IpvlanDriver({ rtnl, parents }),
+    new TransparentDriver({ rtnl, discarded, log }),
+  ];
+  const networking = createNetworking(
+    {
+      store,
+      ipam: new PoolIpam({ engineId: id }, { localPools: pools }),
+      firewall,
+      ports,
+      ...(options.network.relay ? { relay: new NodePortRelay({ sockets: ports, log }) } : {}),
+      resolver,
+      drivers,
+      host: new KernelHost({ rtnl }),
+      events,
+      hostResolvConf: () => overridden(hostServers.current, dns),
+      clock,
+      log,
+    },
+    { defaultBridge: options.network.defaultBridge },
+  );
+  undo.defer(() => networking.stop());
+  return { networking, firewall, resolver, pools, drivers };
 }
 
 async function connectContainerd(options: EngineOptions, undo: AsyncDisposableStack, log: Log): Promise<Containerd> {
@@ -269,20 +262,9 @@ function overridden(host: ResolvConf, daemon: ResolvConf): ResolvConf {
   };
 }
 
-let knownRuncVersion: Promise<string> | undefined;
-
-/** Asked once; empty when there is no such program. */
-function runcVersion(): Promise<string> {
-  knownRuncVersion ??= promisify(execFile)('runc', ['--version']).then(
-    ({ stdout }) => /version (\S+)/.exec(stdout)?.[1] ?? '',
-    () => '',
-  );
-  return knownRuncVersion;
-}
-
 /** Made once, kept with the data. */
-function engineId(path: string): string {
-  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+function engineId(path: string): Id {
+  if (existsSync(path)) return readFileSync(path, 'utf8').trim() as Id;
   const id = newId();
   writeFileSync(path, `${id}\n`);
   return id;

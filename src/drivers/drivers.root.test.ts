@@ -11,12 +11,15 @@ import {
   MacvlanDriver,
   NoneDriver,
   ParentLinks,
+  TransparentDriver,
 } from './index.ts';
 
 const nothing = (): void => {};
 
+/** A new one each time: what stands on the last in a namespace that is gone goes with it, and not at leisure. */
 function parentLink(rtnl: Rtnl): void {
-  if (rtnl.links.get('up0') !== undefined) return;
+  const last = rtnl.links.get('up0');
+  if (last !== undefined) rtnl.links.delete(last.index);
   const { index } = rtnl.links.createVeth({ name: 'up0', peerName: 'up1' });
   rtnl.links.set(index, { up: true });
 }
@@ -44,6 +47,14 @@ if (inOwnNamespaces(import.meta.filename)) {
       driver: new MacvlanDriver({ rtnl, parents: new ParentLinks({ rtnl }) }),
       settle: nothing,
     }),
+  });
+  driverConformance('transparent', {
+    options: { parent: 'up0' },
+    prepare: parentLink,
+    start: (rtnl) => {
+      const discarded = new DiscardedLinks({ rtnl, clock: systemClock });
+      return { driver: new TransparentDriver({ rtnl, discarded }), settle: () => discarded.flush() };
+    },
   });
   if (hasFeature('ipvlan')) {
     driverConformance('ipvlan', {

@@ -9,3 +9,4 @@ export * from './ipvlan/index.ts';
 export * from './macvlan/index.ts';
 export * from './none/index.ts';
 export { ParentLinks } from './parent/index.ts';
+export * from './transparent/index.ts';

@@ -6,6 +6,7 @@ import type { Link } from '../kernel/index.ts';
 
 const NETWORK = 'fairway network ';
 const ENDPOINT = 'fairway endpoint ';
+const TRANSPARENT = 'fairway transparent ';
 
 export function networkMark(id: Id): string {
   return `${NETWORK}${id}`;
@@ -13,6 +14,16 @@ export function networkMark(id: Id): string {
 
 export function endpointMark(id: Id): string {
   return `${ENDPOINT}${id}`;
+}
+
+/** Of the bridge of a transparent network, which has the addresses of the host: nobody else may take it away. */
+export function transparentMark(id: Id): string {
+  return `${TRANSPARENT}${id}`;
+}
+
+/** The network whose bridge stands in place of a link of the host. */
+export function transparentOwner({ alias = '' }: Link): Id | undefined {
+  return alias.startsWith(TRANSPARENT) ? (alias.slice(TRANSPARENT.length) as Id) : undefined;
 }
 
 /** A VLAN or dummy link that networks stand on; removed with the last of them. */

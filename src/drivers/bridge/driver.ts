@@ -1,5 +1,5 @@
 import { conflict, type Id, type IpFamily, type Log, type Mac, messageOf, silentLog } from '../../base/index.ts';
-import { isErrno, type Link, netnsExists, openNetns, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
+import { isErrno, type Link, openNetns, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
 import type {
   Attachment,
   AttachSpec,
@@ -12,9 +12,10 @@ import type {
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf } from '../marks.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
+import { createVethPort, removeVethPort } from '../veth-port.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
-import { bridgeName, hostNames, type PortPlan, planBridge, planPort } from './plan.ts';
+import { bridgeName, type PortPlan, planBridge, planPort } from './plan.ts';
 import { checkBridgeRequest } from './validate.ts';
 
 export interface BridgeDriverDeps {
@@ -92,7 +93,7 @@ export class BridgeDriver implements NetworkDriver {
     }
     using ns = openNetns(spec.sandboxPath);
     using undo = new DisposableStack();
-    const host = this.#createPair(spec, plan, { bridge, ns });
+    const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
     undo.defer(() => this.#rtnl.links.delete(host.index));
     this.#rtnl.links.set(host.index, {
       up: true,
@@ -110,14 +111,7 @@ export class BridgeDriver implements NetworkDriver {
   }
 
   async detach(spec: AttachSpec, state: Attachment['state']): Promise<void> {
-    const named = typeof state.hostLink === 'string' ? [state.hostLink] : hostNames(spec.endpointId);
-    for (const name of named) {
-      const link = this.#rtnl.links.get(name);
-      if (link === undefined || !isEndpointLink(link, spec.endpointId)) continue;
-      // With its namespace gone the kernel deletes the pair behind our back; live, the container must lose it now.
-      if (netnsExists(spec.sandboxPath)) this.#rtnl.links.delete(link.index);
-      else this.#discarded.discard(link);
-    }
+    removeVethPort({ rtnl: this.#rtnl, discarded: this.#discarded }, spec, state);
   }
 
   restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment {
@@ -168,31 +162,6 @@ export class BridgeDriver implements NetworkDriver {
       }
     }
   }
-
-  /** The names derive from the id; should one be taken (28 bits), the next is tried. */
-  #createPair(spec: AttachSpec, plan: PortPlan, place: { bridge: Link; ns: { readonly fd: number } }): Link {
-    let taken: unknown;
-    for (const name of plan.hostNames) {
-      if (this.#rtnl.links.get(name) !== undefined) continue;
-      try {
-        return this.#rtnl.links.createVeth({
-          name,
-          peerName: spec.ifname,
-          peerNetns: place.ns,
-          peerMac: plan.mac,
-          mtu: plan.mtu ?? place.bridge.mtu,
-          masterIndex: place.bridge.index,
-        });
-      } catch (error) {
-        if (!isErrno(error, 'EEXIST')) throw error;
-        taken = error;
-      }
-    }
-    throw (
-      taken ??
-      conflict('link_names_taken', `cannot attach endpoint ${spec.endpointId}: all names for its link are taken`)
-    );
-  }
 }
 
 function attachment(spec: AttachSpec, plan: PortPlan, hostLink: string): Attachment {
@@ -209,12 +178,6 @@ function attachment(spec: AttachSpec, plan: PortPlan, hostLink: string): Attachm
 function isUsedBy(link: Link, id: Id): boolean {
   const { network } = ownerOf(link);
   return network === undefined || network === id;
-}
-
-/** Unmarked: made by a daemon that was killed before it could mark it. */
-function isEndpointLink(link: Link, endpointId: Id): boolean {
-  if (link.kind !== 'veth') return false;
-  return link.alias === undefined || link.alias === '' || ownerOf(link).endpoint === endpointId;
 }
 
 function assertBridge(link: Link, network: string): void {

@@ -3,6 +3,7 @@ import type { Attachment, AttachSpec, NetworkEntry, NetworkPool, NetworkRecord }
 import { macOfAddress } from '../address-mac.ts';
 import { type EndpointOptions, parseEndpointOptions } from '../endpoint-options.ts';
 import { addressesOf } from '../sandbox-link.ts';
+import { hostNames } from '../veth-port.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 
 export interface BridgePlan {
@@ -103,9 +104,4 @@ function gatewayOf({ network, ...spec }: AttachSpec, family: 4 | 6, options: Bri
   const pool = network.pools.find((one) => one.family === family);
   if (own === undefined || pool === undefined || network.internal) return undefined;
   return modeOf(pool, options) === 'isolated' ? undefined : pool.gateway;
-}
-
-/** From the endpoint's id, so that they are known before and after: `veth` and seven digits. */
-export function hostNames(endpointId: Id): readonly string[] {
-  return [0, 7, 14, 21].map((start) => `veth${endpointId.slice(start, start + 7)}`);
 }

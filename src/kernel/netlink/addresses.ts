@@ -50,6 +50,7 @@ export interface Address {
     readonly dadFailed: boolean;
     readonly deprecated: boolean;
     readonly secondary: boolean;
+    readonly noPrefixRoute: boolean;
   };
 }
 
@@ -160,6 +161,7 @@ export function decodeAddress({ body }: Message): Address | undefined {
       dadFailed: (flags & c.IFA_F_DADFAILED) !== 0,
       deprecated: (flags & c.IFA_F_DEPRECATED) !== 0,
       secondary: (flags & c.IFA_F_SECONDARY) !== 0,
+      noPrefixRoute: (flags & c.IFA_F_NOPREFIXROUTE) !== 0,
     },
   };
 }

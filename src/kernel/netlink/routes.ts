@@ -64,6 +64,8 @@ export interface RouteSpec {
   /** The gateway is taken to be on the link even when no address says so. */
   readonly onlink?: boolean | undefined;
   readonly type?: RouteType | undefined;
+  /** RTPROT_*: who made it; default 4, static. */
+  readonly protocol?: number | undefined;
   /** `add` only: a route that is there already is not an error. */
   readonly ifMissing?: boolean | undefined;
 }
@@ -184,7 +186,7 @@ export function routeMessage(write: MessageWriter, route: RouteSpec, removing = 
       af: afOf(family),
       prefix: destination?.prefix ?? 0,
       table: table < 256 ? table : 0,
-      protocol: removing ? 0 : PROTOCOL_STATIC,
+      protocol: removing ? 0 : (route.protocol ?? PROTOCOL_STATIC),
       scope: scopeNumber(route, family, removing),
       type,
       flags: route.onlink === true ? c.RTNH_F_ONLINK : 0,

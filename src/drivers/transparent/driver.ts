@@ -1,0 +1,140 @@
+import { conflict, type Id, type Log, type Mac, messageOf, notFound, silentLog } from '../../base/index.ts';
+import { type Link, openNetns, type Rtnl } from '../../kernel/index.ts';
+import type {
+  Attachment,
+  AttachSpec,
+  DriverNetworkRequest,
+  DriverTraits,
+  NetworkDriver,
+  NetworkRecord,
+  NetworkSetup,
+} from '../../model/index.ts';
+import type { DiscardedLinks } from '../discarded-links.ts';
+import { endpointMark, transparentOwner } from '../marks.ts';
+import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
+import { createVethPort, removeVethPort } from '../veth-port.ts';
+import { parseTransparentOptions } from './options.ts';
+import { bridgeNameOf, checkTransparentRequest, planTransparent, type TransparentPlan } from './plan.ts';
+import { giveUplinkBack, isUplinkOf, makeGoodUplink } from './uplink.ts';
+
+export interface TransparentDriverDeps {
+  /** In the namespace of the daemon. */
+  readonly rtnl: Rtnl;
+  readonly discarded: DiscardedLinks;
+  readonly log?: Log;
+}
+
+/** Containers on the host's physical network, in one bridge with the link that leads there. */
+export class TransparentDriver implements NetworkDriver {
+  readonly traits: DriverTraits = {
+    name: 'transparent',
+    scope: 'local',
+    usesIpam: true,
+    allocatesGateway: false,
+    publishesPorts: false,
+    resolvesNames: true,
+    predefinedOnly: false,
+  };
+  readonly #rtnl: Rtnl;
+  readonly #discarded: DiscardedLinks;
+  readonly #log: Log;
+
+  constructor(deps: TransparentDriverDeps) {
+    this.#rtnl = deps.rtnl;
+    this.#discarded = deps.discarded;
+    this.#log = deps.log ?? silentLog;
+  }
+
+  validate(request: DriverNetworkRequest, others: readonly NetworkRecord[]): void {
+    checkTransparentRequest(request, others);
+    const link = this.#parent(parseTransparentOptions(request.options, request.id).parent);
+    if (link.kind === 'bridge' || link.mac === undefined) {
+      const reason = link.kind === 'bridge' ? 'it is a bridge' : 'it has no Ethernet address';
+      throw conflict('parent_unsuitable', `cannot use parent interface ${link.name}: ${reason}`);
+    }
+    if (link.masterIndex !== undefined && link.masterIndex !== 0) {
+      throw conflict('parent_in_use', `cannot use parent interface ${link.name}: it belongs to another bridge or bond`);
+    }
+  }
+
+  async createNetwork(network: NetworkRecord): Promise<NetworkSetup> {
+    const parent = this.#parent(parseTransparentOptions(network.options, network.id).parent);
+    makeGoodUplink(this.#rtnl, { id: network.id, name: bridgeNameOf(network.id), parent });
+    return { firewall: [], state: { parent: parent.name } };
+  }
+
+  async restoreNetwork(network: NetworkRecord): Promise<NetworkSetup> {
+    return this.createNetwork(network);
+  }
+
+  async removeNetwork(network: NetworkRecord): Promise<void> {
+    const bridge = this.#rtnl.links.get(bridgeNameOf(network.id));
+    if (bridge === undefined || !isUplinkOf(bridge, network.id)) return;
+    const { parent } = parseTransparentOptions(network.options, network.id);
+    giveUplinkBack(this.#rtnl, bridge, this.#rtnl.links.get(parent));
+  }
+
+  async attach(spec: AttachSpec): Promise<Attachment> {
+    const plan = planTransparent(spec);
+    const bridge = this.#rtnl.links.get(plan.bridge);
+    if (bridge === undefined) {
+      throw conflict(
+        'bridge_missing',
+        `cannot attach to network "${spec.network.name}": bridge ${plan.bridge} is missing`,
+      );
+    }
+    this.#discarded.postpone();
+    using ns = openNetns(spec.sandboxPath);
+    using undo = new DisposableStack();
+    const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
+    undo.defer(() => this.#rtnl.links.delete(host.index));
+    this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId), ipv6AddressGeneration: 'none' });
+    setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: plan.endpoint.sysctls });
+    undo.move();
+    return attachment(spec, plan, host.name);
+  }
+
+  async detach(spec: AttachSpec, state: Attachment['state']): Promise<void> {
+    removeVethPort({ rtnl: this.#rtnl, discarded: this.#discarded }, spec, state);
+  }
+
+  restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment {
+    const plan = planTransparent(spec);
+    return attachment(spec, plan, String(state.hostLink ?? plan.hostNames[0]));
+  }
+
+  announce(spec: AttachSpec, state: Attachment['state']): void {
+    if (typeof state.mac === 'string') announceAddresses(spec, state.mac as Mac);
+  }
+
+  /** A bridge of a forgotten network gives back what it has; its first port that is not a container's is the parent. */
+  async sweep({ networks }: { readonly networks: ReadonlySet<Id> }): Promise<void> {
+    const links = this.#rtnl.links.list();
+    for (const bridge of links) {
+      const network = transparentOwner(bridge);
+      if (network === undefined || networks.has(network)) continue;
+      const parent = links.find((link) => link.masterIndex === bridge.index && !isContainerPort(link));
+      this.#log.warn({ link: bridge.name, network, parent: parent?.name }, 'giving a link of a forgotten network back');
+      try {
+        giveUplinkBack(this.#rtnl, bridge, parent);
+      } catch (error) {
+        this.#log.error({ link: bridge.name, reason: messageOf(error) }, 'cannot give a link back');
+      }
+    }
+  }
+
+  #parent(name: string): Link {
+    const link = this.#rtnl.links.get(name);
+    if (link === undefined) throw notFound('parent_missing', `parent interface "${name}" was not found on the host`);
+    return link;
+  }
+}
+
+function isContainerPort(link: Link): boolean {
+  return link.kind === 'veth' && link.alias?.startsWith(endpointMark('' as Id)) === true;
+}
+
+function attachment(spec: AttachSpec, plan: TransparentPlan, hostLink: string): Attachment {
+  const { mac, gateways } = plan;
+  return { ifname: spec.ifname, mac, ...gateways, firewall: [], state: { hostLink, mac } };
+}

@@ -1,0 +1,120 @@
+import { conflict, type Id } from '../../base/index.ts';
+import {
+  type Address,
+  isErrno,
+  type Link,
+  type Route,
+  type RouteSpec,
+  type Rtnl,
+  readSysctl,
+  writeSysctl,
+} from '../../kernel/index.ts';
+import { discardedName } from '../discarded-links.ts';
+import { transparentMark, transparentOwner } from '../marks.ts';
+
+const LOCAL_TABLE = 255;
+/** RTPROT_KERNEL: routes that come and go with an address. */
+const BY_KERNEL = 2;
+
+/** The bridge in the place of `parent`, made or completed; undone when that fails. */
+export function makeGoodUplink(rtnl: Rtnl, what: { readonly id: Id; readonly name: string; parent: Link }): Link {
+  const { id, name, parent } = what;
+  using undo = new DisposableStack();
+  const bridge = rtnl.links.get(name) ?? createBridge(rtnl, parent);
+  assertFree(parent, bridge);
+  if (bridge.name !== name) undo.defer(() => rtnl.links.delete(bridge.index));
+  // One message: a bridge with the final name is marked at every moment.
+  rtnl.links.set(bridge.index, { alias: transparentMark(id), ...(bridge.name === name ? {} : { name, group: 0 }) });
+  copyIpv6Settings(parent.name, name);
+  rtnl.links.set(bridge.index, { up: true });
+  undo.defer(() => moveBack(rtnl, bridge, parent));
+  rtnl.links.set(parent.index, { up: true, masterIndex: bridge.index });
+  move(rtnl, parent, bridge);
+  undo.move();
+  return bridge;
+}
+
+/** Repeatable: whatever is on the bridge now goes to the parent. */
+export function giveUplinkBack(rtnl: Rtnl, bridge: Link, parent: Link | undefined): void {
+  if (parent !== undefined) moveBack(rtnl, bridge, parent);
+  rtnl.links.delete(bridge.index);
+}
+
+/** Marked: a link of somebody else's with that name is left alone. */
+export function isUplinkOf(link: Link, id: Id): boolean {
+  return link.kind === 'bridge' && transparentOwner(link) === id;
+}
+
+function createBridge(rtnl: Rtnl, parent: Link): Link {
+  // The name means "to be deleted" until the mark is on it, should we be killed in between. With the parent's Ethernet
+  // address the neighbours see no change.
+  return rtnl.links.createBridge({
+    ...discardedName(),
+    mac: parent.mac,
+    mtu: parent.mtu,
+    multicastSnooping: false,
+  });
+}
+
+function assertFree(parent: Link, bridge: Link): void {
+  const { masterIndex } = parent;
+  if (masterIndex === undefined || masterIndex === 0 || masterIndex === bridge.index) return;
+  throw conflict('parent_in_use', `cannot use parent interface ${parent.name}: it belongs to another bridge or bond`);
+}
+
+function moveBack(rtnl: Rtnl, bridge: Link, parent: Link): void {
+  if (rtnl.links.get(parent.name)?.masterIndex === bridge.index) rtnl.links.set(parent.index, { masterIndex: 0 });
+  move(rtnl, bridge, parent);
+}
+
+/**
+ * Addresses and routes go over one by one, each made at its new place before the old one goes. So at every moment each is
+ * somewhere, and doing it again, either way, completes what was cut off. Lifetimes of dynamic addresses are not kept.
+ */
+function move(rtnl: Rtnl, from: Link, to: Link): void {
+  const addresses = rtnl.addresses.list(from.index).filter((address) => address.scope !== 'link');
+  for (const address of addresses) addAddress(rtnl, address, to);
+  for (const route of rtnl.routes.list()) {
+    if (route.linkIndex !== from.index || route.table === LOCAL_TABLE || route.protocol === BY_KERNEL) continue;
+    moveRoute(rtnl, route, to);
+  }
+  for (const { cidr } of addresses) rtnl.addresses.remove(from.index, cidr);
+}
+
+function addAddress(rtnl: Rtnl, address: Address, to: Link): void {
+  const { cidr, peer, broadcast, scope, flags } = address;
+  const { noPrefixRoute } = flags;
+  rtnl.addresses.add(to.index, cidr, { peer, broadcast, scope, noPrefixRoute, noDad: true, ifMissing: true });
+}
+
+function moveRoute(rtnl: Rtnl, route: Route, to: Link): void {
+  const { destination, family, gateway, source, scope, table, metric, type, protocol } = route;
+  const old: RouteSpec = { destination, family, gateway, linkIndex: route.linkIndex, table, metric };
+  const wanted: RouteSpec = { ...old, linkIndex: to.index, source, type, protocol };
+  if (family === 6) {
+    // Replacing one with another link leaves both.
+    rtnl.routes.remove(old);
+    rtnl.routes.add({ ...wanted, ifMissing: true });
+    return;
+  }
+  try {
+    rtnl.routes.replace({ ...wanted, scope });
+  } catch (error) {
+    if (gateway === undefined || !isErrno(error, 'ENETUNREACH', 'EINVAL')) throw error;
+    rtnl.routes.replace({ ...wanted, scope, onlink: true });
+  }
+}
+
+/** What the parent learns by itself the bridge learns now; nothing waits for duplicate address detection. */
+function copyIpv6Settings(parent: string, bridge: string): void {
+  const key = (link: string, setting: string): string[] => ['net', 'ipv6', 'conf', link, setting];
+  try {
+    for (const setting of ['disable_ipv6', 'accept_ra', 'autoconf']) {
+      writeSysctl(key(bridge, setting), Number(readSysctl(key(parent, setting))));
+    }
+    writeSysctl(key(bridge, 'accept_dad'), 0);
+  } catch (error) {
+    // A kernel without IPv6.
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}

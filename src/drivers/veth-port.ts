@@ -1,0 +1,66 @@
+import { conflict, type Id, type Mac } from '../base/index.ts';
+import { isErrno, type Link, netnsExists, type Rtnl } from '../kernel/index.ts';
+import type { Attachment, AttachSpec } from '../model/index.ts';
+import type { DiscardedLinks } from './discarded-links.ts';
+import { ownerOf } from './marks.ts';
+
+export interface VethPort {
+  /** Names of the end on the host, in the order in which to try them. */
+  readonly hostNames: readonly string[];
+  /** Of the end in the sandbox. */
+  readonly mac: Mac;
+  readonly mtu: number | undefined;
+}
+
+/** From the endpoint's id, so that they are known before and after: `veth` and seven digits. */
+export function hostNames(endpointId: Id): readonly string[] {
+  return [0, 7, 14, 21].map((start) => `veth${endpointId.slice(start, start + 7)}`);
+}
+
+/** A pair between a bridge and a sandbox, still down. Should a name be taken (28 bits), the next is tried. */
+export function createVethPort(
+  rtnl: Rtnl,
+  spec: AttachSpec,
+  { place, ...port }: VethPort & { readonly place: { readonly bridge: Link; readonly ns: { readonly fd: number } } },
+): Link {
+  let taken: unknown;
+  for (const name of port.hostNames) {
+    if (rtnl.links.get(name) !== undefined) continue;
+    try {
+      return rtnl.links.createVeth({
+        name,
+        peerName: spec.ifname,
+        peerNetns: place.ns,
+        peerMac: port.mac,
+        mtu: port.mtu ?? place.bridge.mtu,
+        masterIndex: place.bridge.index,
+      });
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+      taken = error;
+    }
+  }
+  const { endpointId } = spec;
+  throw taken ?? conflict('link_names_taken', `cannot attach endpoint ${endpointId}: all names for its link are taken`);
+}
+
+/** Repeatable. With its namespace gone the kernel deletes the pair behind our back; live, the container loses it now. */
+export function removeVethPort(
+  { rtnl, discarded }: { readonly rtnl: Rtnl; readonly discarded: DiscardedLinks },
+  spec: AttachSpec,
+  state: Attachment['state'],
+): void {
+  const named = typeof state.hostLink === 'string' ? [state.hostLink] : hostNames(spec.endpointId);
+  for (const name of named) {
+    const link = rtnl.links.get(name);
+    if (link === undefined || !isEndpointLink(link, spec.endpointId)) continue;
+    if (netnsExists(spec.sandboxPath)) rtnl.links.delete(link.index);
+    else discarded.discard(link);
+  }
+}
+
+/** Unmarked: made by a daemon that was killed before it could mark it. */
+function isEndpointLink(link: Link, endpointId: Id): boolean {
+  if (link.kind !== 'veth') return false;
+  return link.alias === undefined || link.alias === '' || ownerOf(link).endpoint === endpointId;
+}
