@@ -10,7 +10,7 @@ import type {
   NetworkSetup,
 } from '../../model/index.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
-import { endpointMark, transparentOwner } from '../marks.ts';
+import { endpointMark, ownerOf, transparentOwner } from '../marks.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { createVethPort, removeVethPort } from '../veth-port.ts';
 import { parseTransparentOptions } from './options.ts';
@@ -107,16 +107,18 @@ export class TransparentDriver implements NetworkDriver {
     if (typeof state.mac === 'string') announceAddresses(spec, state.mac as Mac);
   }
 
-  /** A bridge of a forgotten network gives back what it has; its first port that is not a container's is the parent. */
+  /** A bridge of a forgotten network gives back what it has, to its first port that is not a container's. */
   async sweep({ networks }: { readonly networks: ReadonlySet<Id> }): Promise<void> {
     const links = this.#rtnl.links.list();
     for (const bridge of links) {
       const network = transparentOwner(bridge);
       if (network === undefined || networks.has(network)) continue;
-      const parent = links.find((link) => link.masterIndex === bridge.index && !isContainerPort(link));
+      const ports = links.filter((link) => link.masterIndex === bridge.index);
+      const parent = ports.find((link) => !isContainerPort(link));
       this.#log.warn({ link: bridge.name, network, parent: parent?.name }, 'giving a link of a forgotten network back');
       try {
         giveUplinkBack(this.#rtnl, bridge, parent);
+        for (const port of ports) if (isContainerPort(port)) this.#discarded.discard(port);
       } catch (error) {
         this.#log.error({ link: bridge.name, reason: messageOf(error) }, 'cannot give a link back');
       }
@@ -131,7 +133,7 @@ export class TransparentDriver implements NetworkDriver {
 }
 
 function isContainerPort(link: Link): boolean {
-  return link.kind === 'veth' && link.alias?.startsWith(endpointMark('' as Id)) === true;
+  return link.kind === 'veth' && ownerOf(link).endpoint !== undefined;
 }
 
 function attachment(spec: AttachSpec, plan: TransparentPlan, hostLink: string): Attachment {
