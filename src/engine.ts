@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
 import { armLogHolder, endLogHolder } from './armed-log-holder.ts';
-import { type Cidr, type Clock, type Log, newId, systemClock } from './base/index.ts';
+import { type Cidr, type Clock, type Id, type Log, newId, systemClock } from './base/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
 import { type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
@@ -19,6 +19,7 @@ import {
   ParentLinks,
   TransparentDriver,
 } from './drivers/index.ts';
+import { engineFacts } from './engine-facts.ts';
 import { Nft, Rtnl, startThreadPool } from './kernel/index.ts';
 import type { NetworkDriver, Store } from './model/index.ts';
 import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';

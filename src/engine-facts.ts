@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
+import type { EngineFacts } from './api/index.ts';
+import { type Cidr, cidrText, type Id, rfc3339Nano } from './base/index.ts';
+import type { Containerd } from './containers/containerd/index.ts';
+import type { EngineOptions } from './engine.ts';
+import { readSysctl } from './kernel/index.ts';
+import type { NetworkDriver } from './model/index.ts';
+
+export interface FactsSources {
+  readonly id: Id;
+  readonly containerd: Containerd;
+  readonly pools: readonly { readonly base: Cidr; readonly size: number }[];
+  readonly drivers: readonly NetworkDriver[];
+}
+
+/** What `docker info` and `docker version` tell of this daemon. */
+export async function engineFacts(
+  options: EngineOptions,
+  { id, containerd, pools, drivers }: FactsSources,
+): Promise<EngineFacts> {
+  return {
+    ...options.facts(),
+    id,
+    version: options.version,
+    gitCommit: '',
+    buildTime: rfc3339Nano(0n),
+    dataRoot: options.dataRoot,
+    storageDriver: containerd.snapshots.snapshotter,
+    loggingDriver: options.containers.logDriver ?? 'json-file',
+    cgroupDriver: 'cgroupfs',
+    cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
+    networkDrivers: drivers.map(({ traits }) => traits.name).sort(),
+    addressPools: pools.map(({ base, size }) => ({ base: cidrText(base), size })),
+    ipv4Forwarding: readSysctl('net.ipv4.ip_forward') === '1',
+    containerd: {
+      address: containerd.socketPath,
+      version: (await containerd.version()).version,
+      namespace: containerd.namespace,
+    },
+    runcVersion: await runcVersion(),
+    securityOptions: ['name=seccomp,profile=builtin'],
+    warnings: [],
+  };
+}
+
+let known: Promise<string> | undefined;
+
+/** Asked once; empty when there is no such program. */
+function runcVersion(): Promise<string> {
+  known ??= promisify(execFile)('runc', ['--version']).then(
+    ({ stdout }) => /version (\S+)/.exec(stdout)?.[1] ?? '',
+    () => '',
+  );
+  return known;
+}
