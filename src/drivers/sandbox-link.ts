@@ -1,4 +1,4 @@
-import { type Cidr, familyOf, type Ip, type Mac } from '../base/index.ts';
+import { type Cidr, familyOf, type Ip, invalid, type Mac, messageOf } from '../base/index.ts';
 import {
   isErrno,
   type Link,
@@ -42,7 +42,7 @@ export function setUpSandboxLink(ns: NetnsHandle, link: SandboxLink): void {
   writeSysctl(['net', 'ipv4', 'conf', link.ifname, 'arp_notify'], 1, ns);
   for (const cidr of link.addresses) rtnl.addresses.add(found.index, cidr, { noDad: true });
   rtnl.links.set(found.index, { up: true });
-  for (const { key, value } of link.sysctls) writeSysctl(key, value, ns);
+  for (const setting of link.sysctls) applySetting(ns, setting);
 }
 
 /** Without an IPv6 address no link-local one either; with one, nothing waits for duplicate address detection. */
@@ -94,4 +94,14 @@ export function announceAddresses(spec: AttachSpec, mac: Mac): void {
   if (link === undefined || !link.flags.up) return;
   if (spec.ipv4 !== undefined) sendGratuitousArp(ns, link.index, mac, spec.ipv4.ip);
   if (spec.ipv6 !== undefined) sendUnsolicitedNa(ns, link.index, mac, spec.ipv6.ip);
+}
+
+/** What the kernel does not know, or does not take, is a mistake in the option. */
+function applySetting(ns: NetnsHandle, { key, value }: EndpointOptions['sysctls'][number]): void {
+  try {
+    writeSysctl(key, value, ns);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'EINVAL')) throw error;
+    throw invalid('invalid_sysctl', `invalid sysctl ${key.join('.')}=${value} of an endpoint: ${messageOf(error)}`);
+  }
 }

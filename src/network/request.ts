@@ -139,8 +139,14 @@ function mergeConfig(request: NetworkRequest, context: RequestContext): NetworkR
 /** The fields win; the options of the same meaning count where a field is absent. */
 function enabledFamilies(request: NetworkRequest): Pick<NetworkRecord, 'enableIpv4' | 'enableIpv6'> {
   const byOption = (family: IpFamily): boolean | undefined => {
-    const value = request.options?.[`com.docker.network.enable_ipv${family}`];
-    return value === undefined ? undefined : /^(1|t|true)$/i.test(value);
+    const key = `com.docker.network.enable_ipv${family}`;
+    const value = request.options?.[key];
+    if (value === undefined) return undefined;
+    if (/^(1|t|true|0|f|false)$/i.test(value)) return /^(1|t|true)$/i.test(value);
+    throw invalid(
+      'invalid_option',
+      `invalid value ${JSON.stringify(value)} of option "${key}": it must be true or false`,
+    );
   };
   const enableIpv4 = request.enableIpv4 ?? byOption(4) ?? true;
   const enableIpv6 = request.enableIpv6 ?? byOption(6) ?? false;

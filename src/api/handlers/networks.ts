@@ -1,4 +1,4 @@
-import { type Id, invalid, notFound, systemClock } from '../../base/index.ts';
+import { FairwayError, forbidden, type Id, invalid, notFound, systemClock } from '../../base/index.ts';
 import type { EndpointRecord, NetworkRecord } from '../../model/index.ts';
 import type { ApiDeps } from '../deps.ts';
 import { encodeNetwork, PREDEFINED } from '../encode/index.ts';
@@ -112,6 +112,9 @@ async function connect({ networks, containers }: Deps, call: Call) {
   if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
   const network = networks.find(call.params.id ?? '');
   if (body.Container === '') throw invalid('no_container', 'invalid container name or ID: value is empty');
+  if (network.configOnly) {
+    throw forbidden('config_only', 'cannot create endpoint on configuration-only network');
+  }
   const request = parseEndpoint(body.EndpointConfig);
   assertAllowedOn(network.name, request);
   await containers.connect(body.Container, network.name, request);
@@ -123,8 +126,19 @@ async function disconnect({ networks, containers }: Deps, call: Call) {
   if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
   const network = networks.find(call.params.id ?? '');
   if (body.Container === '') throw invalid('no_container', 'invalid container name or ID: value is empty');
+  if (body.Force) await assertKnown(containers, body.Container);
   await containers.disconnect(body.Container, network.name, { force: body.Force });
   return { status: 200 };
+}
+
+/** By force Docker looks for an endpoint of that name where there is no container; ours end with their containers. */
+async function assertKnown(containers: Deps['containers'], ref: string): Promise<void> {
+  try {
+    await containers.inspect(ref, { size: false });
+  } catch (error) {
+    if (!(error instanceof FairwayError) || error.kind !== 'notFound') throw error;
+    throw notFound('endpoint_not_found', `endpoint ${ref} not found`);
+  }
 }
 
 async function remove({ networks }: Deps, call: Call) {

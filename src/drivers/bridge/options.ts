@@ -28,6 +28,7 @@ const KEYS = {
   defaultBridge: `${BRIDGE}default_bridge`,
   hostIpv4: `${NETWORK}host_ipv4`,
   hostIpv6: `${NETWORK}host_ipv6`,
+  ifacePrefix: `${NETWORK}container_iface_prefix`,
 } as const;
 const KNOWN: ReadonlySet<string> = new Set(Object.values(KEYS));
 const MODES = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
@@ -55,6 +56,7 @@ export interface BridgeOptions {
 export function parseBridgeOptions(labels: Labels, internal: boolean): BridgeOptions {
   refuseUnknown(labels, KNOWN, [BRIDGE, 'com.fairway.']);
   booleanOption(labels, KEYS.defaultBridge);
+  checkIfacePrefix(labels[KEYS.ifacePrefix]);
   return {
     name: linkName(labels),
     mtu: numberOption(labels, MTU_OPTION, MTU_RANGE) || undefined,
@@ -75,6 +77,12 @@ function linkName(labels: Labels): string | undefined {
   if (name === undefined || name === '') return undefined;
   if (!isLinkName(name)) throw badOption(KEYS.name, name, 'it must be a name for a link, of at most 15 characters');
   return name;
+}
+
+/** Used where the links of a container get their names; it must leave room for a number. */
+function checkIfacePrefix(prefix: string | undefined): void {
+  if (prefix === undefined || prefix === '' || isLinkName(`${prefix}00`)) return;
+  throw badOption(KEYS.ifacePrefix, prefix, 'it must be the beginning of a name for a link, of at most 13 characters');
 }
 
 function hostBinding(labels: Labels): Ip | undefined {
