@@ -210,6 +210,8 @@ export interface Execs {
       readonly detach: boolean;
       readonly tty: boolean;
       readonly size?: { readonly width: number; readonly height: number };
+      /** Called when the exec may run, before it does; from then on an attached caller is told of a failure in the output. */
+      readonly onAccepted?: () => void;
     },
   ): Promise<StreamSession | undefined>;
   inspect(id: string): ExecView;

@@ -30,7 +30,7 @@ export function encodeImage({ image, size }: ImageSummary, options: { version: n
     ...(version < 52 ? { Parent: '' } : {}),
     Comment: image.comment,
     Created: image.created || NEVER,
-    ...(version < 45 ? { Container: '', ContainerConfig: null } : {}),
+    ...(version < 45 ? { Container: '', ContainerConfig: {} } : {}),
     DockerVersion: image.dockerVersion,
     Author: image.author,
     Config: configOf(image.config),

@@ -42,12 +42,17 @@ async function start({ execs }: Deps, call: Call): Promise<Answer | Hijack> {
   const body = await call.json(ExecStartBody);
   const { Detach: detach = false, ConsoleSize: size } = body ?? {};
   const known = execs.inspect(idOf(call));
+  const multiplexedType = call.version >= 42;
   const session = await execs.start(idOf(call), {
     detach,
+    // As early as Docker: docker-py loses output that comes together with the head of the answer.
+    onAccepted: () => {
+      if (!detach) call.accept?.({ tty: known.options.tty, multiplexedType });
+    },
     tty: body ? body.Tty : known.options.tty,
     ...(size ? { size: { height: size[0], width: size[1] } } : {}),
   });
-  return session ? { session, multiplexedType: call.version >= 42 } : { status: 200 };
+  return session ? { session, multiplexedType } : { status: 200 };
 }
 
 async function resize({ execs }: Deps, call: Call): Promise<Answer> {

@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream';
-import type { Hijack } from './route.ts';
+import type { Hijack, HijackKind } from './route.ts';
 import { frameHeader, STREAM_STDERR, STREAM_STDOUT } from './stdcopy.ts';
 
 /** How long a client may keep its half of a connection open after everything was sent. */
@@ -9,13 +9,13 @@ export interface HijackedConnection {
   readonly stream: Duplex;
   /** Bytes that arrived together with the request; already the container's. */
   readonly head: Buffer;
-  /** Status line and headers, ready to send. */
+  /** Status line and headers, ready to send; empty when they were sent. */
   readonly preamble: string;
 }
 
 /** The head of the answer: 101 for a client that asked to upgrade, 200 for an old one. */
-export function preambleOf(hijack: Hijack, upgraded: boolean, headers: Readonly<Record<string, string>>): string {
-  const framed = hijack.multiplexedType && !hijack.session.tty;
+export function preambleOf(kind: HijackKind, upgraded: boolean, headers: Readonly<Record<string, string>>): string {
+  const framed = kind.multiplexedType && !kind.tty;
   const type = `application/vnd.docker.${framed ? 'multiplexed' : 'raw'}-stream`;
   const lines = upgraded
     ? ['HTTP/1.1 101 UPGRADED', `Content-Type: ${type}`, 'Connection: Upgrade', 'Upgrade: tcp']
@@ -36,7 +36,7 @@ export async function runHijack(connection: HijackedConnection, hijack: Hijack):
   };
   stream.on('error', leave);
   stream.once('close', leave);
-  stream.write(preamble);
+  if (preamble !== '') stream.write(preamble);
   if (session.stdin) {
     const { stdin } = session;
     stdin.on('error', () => stream.unpipe(stdin));

@@ -17,6 +17,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** The decoded body, `undefined` when empty. */
   json<S extends v.GenericSchema>(schema: S): Promise<v.InferOutput<S> | undefined>;
+  /** Sends the head of a hijacked answer before the session exists. Absent when the client did not ask to upgrade. */
+  readonly accept?: (kind: HijackKind) => void;
   /** Sends the headers now and gives the body bit by bit. */
   stream(contentType: string, headers?: Readonly<Record<string, string>>): ReplyStream;
 }
@@ -36,10 +38,15 @@ export interface Answer {
   readonly body?: unknown;
 }
 
+export interface HijackKind {
+  readonly tty: boolean;
+  /** From 1.42 on clients are told by the media type whether the stream is framed. */
+  readonly multiplexedType: boolean;
+}
+
 /** The connection stops being HTTP and becomes the container's. */
 export interface Hijack {
   readonly session: StreamSession;
-  /** From 1.42 on clients are told by the media type whether the stream is framed. */
   readonly multiplexedType: boolean;
 }
 

@@ -7,7 +7,7 @@ import { readJson } from './body.ts';
 import { HttpError, wireError } from './errors.ts';
 import { preambleOf, runHijack } from './hijack.ts';
 import { ChunkedReply, encodeBody, errorAnswer, sendAnswer } from './reply.ts';
-import { type Answer, type Call, type Hijack, isHijack, type Route } from './route.ts';
+import { type Answer, type Call, type Hijack, type HijackKind, isHijack, type Route } from './route.ts';
 import { type Match, Router } from './router.ts';
 import { MAX_VERSION, splitVersion, versionText } from './version.ts';
 
@@ -120,7 +120,7 @@ export class HttpApi {
     const { socket } = req;
     for (const event of ['data', 'end', 'drain', 'error', 'timeout']) socket.removeAllListeners(event);
     socket.setTimeout(0);
-    const preamble = preambleOf(hijack, false, this.#headers);
+    const preamble = preambleOf(kindOf(hijack), false, this.#headers);
     await runHijack({ stream: socket, head: Buffer.alloc(0), preamble }, hijack);
   }
 
@@ -128,20 +128,27 @@ export class HttpApi {
     const gone = new AbortController();
     stream.on('error', () => gone.abort());
     stream.once('close', () => gone.abort());
+    let accepted = false;
+    const upgraded = !this.#raw.has(req.socket);
+    const accept = (kind: HijackKind): void => {
+      accepted = true;
+      stream.write(preambleOf(kind, upgraded, this.#headers));
+    };
     try {
       const { match, version, query } = this.#match(req);
-      const call = makeCall(req, undefined, { match, version, query, signal: gone.signal });
+      const call = { ...makeCall(req, undefined, { match, version, query, signal: gone.signal }), accept };
       const result = await run(match.route, call);
       await bodyEnd(req);
       if (result !== undefined && isHijack(result)) {
-        const preamble = preambleOf(result, !this.#raw.has(req.socket), this.#headers);
+        const preamble = accepted ? '' : preambleOf(kindOf(result), upgraded, this.#headers);
         if (stream.destroyed) result.session.detach();
         else await runHijack({ stream, head, preamble }, result);
         return;
       }
       this.#answerUpgrade(stream, result ?? { status: 204 });
     } catch (error) {
-      this.#answerUpgrade(stream, errorAnswer(wireError(error)));
+      if (accepted) stream.destroy();
+      else this.#answerUpgrade(stream, errorAnswer(wireError(error)));
     }
   }
 
@@ -159,6 +166,10 @@ export class HttpApi {
     stream.resume();
     stream.end(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), bytes]), () => stream.destroy());
   }
+}
+
+function kindOf({ session, multiplexedType }: Hijack): HijackKind {
+  return { tty: session.tty, multiplexedType };
 }
 
 interface Matched {

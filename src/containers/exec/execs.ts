@@ -82,6 +82,7 @@ export class ExecService implements Execs {
     if (exec.status === 'ended') throw conflict('exec_ended', `exec ${id} has already run`);
     assertRunning(exec.container, exec.container.id);
     exec.status = 'running';
+    options.onAccepted?.();
     const wants = (attached: boolean): boolean => attached && !options.detach;
     const { tty } = exec.options;
     const paths = makePipes(pipeFolder(this.#options, exec.container.id), id.slice(0, 16), {
@@ -97,7 +98,8 @@ export class ExecService implements Execs {
       removePipes(paths);
       const failure = this.#failed(exec, error);
       // As Docker does: an attached client finds the reason in the output, and the exit code in the exec.
-      if (!options.detach && error instanceof ContainerdError) return failureSession(tty, failure);
+      const told = options.onAccepted !== undefined || error instanceof ContainerdError;
+      if (!options.detach && told) return failureSession(tty, failure);
       throw failure;
     }
   }
