@@ -92,3 +92,47 @@ describe('flags of a network', () => {
     await assertUnchanged(engine.host, clean);
   });
 });
+
+describe('flags of an endpoint', () => {
+  test('the long form of --network and those of network connect do the same', async () => {
+    await docker('network create --subnet 10.40.0.0/24 one');
+    await docker('network create --ipv6 --subnet 10.41.0.0/24 --subnet fd41::/64 two');
+    const mac = 'mac-address=02:00:00:00:00:44';
+    await docker(
+      `run -d --name box --network name=one,alias=nick,${mac},link-local-ip=169.254.4.4,gw-priority=3 busybox sleep 600`,
+    );
+    await docker(
+      'network connect --ip 10.41.0.9 --ip6 fd41::9 --alias other --driver-opt com.docker.network.endpoint.ifname=up0 two box',
+    );
+    await docker('run -d --name peer --network one busybox sleep 600');
+    await docker('network connect --link box:linked two peer');
+    const first = await docker('exec box ip addr show eth0');
+    for (const part of [/10\.40\.0\.2\/24/, /169\.254\.4\.4\/16/, /02:00:00:00:00:44/]) assert.match(first, part);
+    const second = await docker('exec box ip addr show up0');
+    for (const part of [/10\.41\.0\.9\/24/, /fd41::9\/64/]) assert.match(second, part);
+    assert.match(await docker('exec box ip route'), /default via 10\.40\.0\.1/);
+    assert.match(await docker('exec peer nslookup nick'), /Address: 10\.40\.0\.2/);
+    assert.match(await docker('exec peer nslookup other'), /Address: 10\.41\.0\.9/);
+    assert.match(await docker('exec peer nslookup linked'), /Address: 10\.41\.0\.9/);
+    await docker('rm -f box peer');
+    await docker('network rm one two');
+    await assertUnchanged(engine.host, clean);
+  });
+
+  test('the default route goes to what is not internal, then to both families, then by name', async () => {
+    await docker('network create --internal --subnet 10.40.0.0/24 aa');
+    await docker('network create --subnet 10.41.0.0/24 bb');
+    await docker('network create --subnet 10.42.0.0/24 cc');
+    await docker('network create --ipv6 --subnet 10.43.0.0/24 dd');
+    await docker('run -d --name box --network aa --network cc busybox sleep 600');
+    const route = (): Promise<string> => docker('exec box ip route');
+    assert.match(await route(), /default via 10\.42\.0\.1/);
+    await docker('network connect bb box');
+    assert.match(await route(), /default via 10\.41\.0\.1/);
+    await docker('network connect dd box');
+    assert.match(await route(), /default via 10\.43\.0\.1/);
+    await docker('rm -f box');
+    await docker('network rm aa bb cc dd');
+    await assertUnchanged(engine.host, clean);
+  });
+});
