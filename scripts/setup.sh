@@ -1,11 +1,19 @@
 #!/bin/sh
 # Installs what Fairway needs and is not there: Debian packages (containerd, runc, libnftables, a static busybox) and the
-# npm packages, which bring the pinned Node along. With --tests also what only the tests use. Runs again in a second.
+# npm packages, which bring the pinned Node along. With --tests also what only the tests use, with --kernel what the tests
+# on Debian's kernel need. Runs again in a second.
 set -eu
 cd "$(dirname "$0")/.."
 
 tests=false
-[ "${1-}" = --tests ] && tests=true
+kernel=false
+for option in "$@"; do
+  case $option in
+    --tests) tests=true ;;
+    --kernel) kernel=true ;;
+    *) echo "setup: unknown option $option" >&2; exit 1 ;;
+  esac
+done
 
 missing=
 need() { # need FILE-OR-COMMAND PACKAGE
@@ -29,6 +37,13 @@ if $tests; then
   need ps procps
   need docker-registry docker-registry
   need git git
+  need docker-compose docker-compose
+  need /usr/lib/python3/dist-packages/docker/__init__.py python3-docker
+fi
+if $kernel; then
+  need nft nftables
+  need ping iputils-ping
+  need qemu-system-x86_64 qemu-system-x86
 fi
 
 if [ -n "$missing" ]; then
@@ -72,4 +87,20 @@ if $tests && [ ! -x .cache/docker20/usr/bin/docker ]; then
   (cd .cache && { apt-get -qq download docker.io || { apt-get -qq -o DPkg::Lock::Timeout=300 update && apt-get -qq download docker.io; }; } 2>/dev/null)
   dpkg-deb -x .cache/docker.io_*.deb .cache/docker20
   rm -f .cache/docker.io_*.deb
+fi
+
+if $kernel && [ ! -e .cache/kernel/complete ]; then
+  # Debian's kernel for tests in software emulation: unpacked, never installed.
+  echo "setup: unpacking Debian's kernel"
+  kernel_package() { apt-cache depends --important linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1; }
+  download_kernel() { name=$(kernel_package) && [ -n "$name" ] && (cd .cache && rm -f linux-image-*.deb && apt-get -qq download "$name") 2>/dev/null; }
+  rm -rf .cache/kernel && mkdir -p .cache/kernel
+  download_kernel || { apt-get -qq -o DPkg::Lock::Timeout=300 update && download_kernel; } || {
+    echo "setup: cannot download the kernel that linux-image-cloud-amd64 depends on" >&2
+    exit 1
+  }
+  dpkg-deb -x .cache/linux-image-*.deb .cache/kernel
+  rm -f .cache/linux-image-*.deb
+  busybox depmod -b "$PWD/.cache/kernel" "$(ls .cache/kernel/lib/modules)"
+  touch .cache/kernel/complete
 fi

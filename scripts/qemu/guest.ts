@@ -7,7 +7,7 @@ import { InitramfsWriter } from './cpio.ts';
 const MODULES = ['net', 'drivers/net', 'lib', 'crypto', 'arch/x86/crypto'];
 /** Beside busybox, which gives the rest. */
 const PROGRAMS = ['ip', 'nft', 'nsenter', 'unshare', 'ping'];
-const SETTINGS = ['/etc/protocols', '/etc/services', '/etc/nsswitch.conf', '/etc/hosts', '/etc/passwd', '/etc/group'];
+const SETTINGS = ['/etc/protocols', '/etc/services', '/etc/hosts', '/etc/passwd', '/etc/group'];
 /** Of the packages that only tests use, those that can run without containers. */
 const TEST_PACKAGES = ['dns-packet', '@leichtgewicht/ip-codec', 'fast-check', 'pure-rand'];
 
@@ -28,8 +28,12 @@ export async function writeGuestImage({ root, modules, init, path }: GuestImage)
   for (const folder of ['/dev', '/proc', '/sys', '/run', '/tmp', '/root', '/usr/local/bin'])
     await image.directory(folder);
   await image.file('/init', init, 0o755);
+  // Not busybox's: that one prefers its own `ip` to the one beside it.
+  await copyProgram(image, '/bin/sh');
   for (const program of PROGRAMS) await copyProgram(image, which(program));
   for (const file of SETTINGS) if (existsSync(file)) await image.copy(file);
+  // Nobody answers questions about names here.
+  await image.file('/etc/nsswitch.conf', 'hosts: files\n');
   await addBusybox(image);
   await addModules(image, modules);
   await copyLibraries(image, libnftables());
@@ -43,7 +47,7 @@ export async function writeGuestImage({ root, modules, init, path }: GuestImage)
 async function addBusybox(image: InitramfsWriter): Promise<void> {
   await image.copy('/bin/busybox');
   const applets = execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n');
-  const ours = new Set(PROGRAMS);
+  const ours = new Set(['sh', ...PROGRAMS]);
   for (const applet of applets) if (!ours.has(applet)) await image.link(`/bin/${applet}`, 'busybox');
   // The kernel asks for modules by this name.
   await image.link('/sbin/modprobe', '/bin/busybox');
