@@ -66,7 +66,12 @@ export class Restorer {
       } catch (error) {
         this.#deps.log.error({ container: container.id, err: error }, 'a container could not be restored');
       }
-      if (!container.running) wiring.reserve(container);
+      try {
+        if (!container.running) wiring.reserve(container);
+      } catch (error) {
+        // A container that replaced this one may run with its address.
+        this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'an address is not kept');
+      }
     }
     for (const id of tasks.keys()) if (isContainerId(id) && !registry.holds(id)) await this.#end(id);
     await this.#sweep();

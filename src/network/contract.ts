@@ -80,8 +80,8 @@ export interface Sandboxes {
   /** New DNS names after a rename. */
   rename(sandboxId: Id, name: string, dnsNames: (networkId: Id) => readonly string[]): Promise<void>;
   /**
-   * Keeps configured addresses of stopped containers for their owner: dynamic allocation passes them by, another owner
-   * is refused. Replaces what the owner had reserved.
+   * Keeps configured addresses of stopped containers for their owner: dynamic allocation passes them by. One that
+   * another owner holds stays there. Replaces what the owner had reserved.
    */
   reserve(ownerId: Id, addresses: readonly { readonly networkId: Id; readonly ip: Ip }[]): void;
   unreserve(ownerId: Id): void;

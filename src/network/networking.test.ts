@@ -159,14 +159,18 @@ describe('sandboxes', () => {
     const ip = network.pools[0]?.gateway?.replace(/1$/, '2') as Parameters<typeof fake.ipam.releaseAddress>[1];
     fake.networking.sandboxes.reserve(owner, [{ networkId: network.id, ip }]);
     await fake.sandbox([], other);
-    await assert.rejects(fake.attach(other, 'net', 'thief', { ipv4: ip }), /Address already in use/);
     assert.equal((await fake.attach(other, 'net', 'other')).ipv4?.ip, ip.replace(/2$/, '3'));
     await fake.sandbox([], owner);
     assert.equal((await fake.attach(owner, 'net', 'owner', { ipv4: ip })).ipv4?.ip, ip);
-    await fake.networking.sandboxes.close(owner);
     assert.throws(() => fake.networking.sandboxes.reserve(other, [{ networkId: network.id, ip }]), /already in use/);
+    await fake.networking.sandboxes.close(owner);
+    const successor = newId();
+    fake.networking.sandboxes.reserve(successor, [{ networkId: network.id, ip }]);
+    await fake.sandbox([], successor);
+    assert.equal((await fake.attach(successor, 'net', 'successor', { ipv4: ip })).ipv4?.ip, ip);
     fake.networking.sandboxes.unreserve(owner);
-    fake.networking.sandboxes.reserve(other, [{ networkId: network.id, ip }]);
+    await fake.sandbox([], owner);
+    await assert.rejects(fake.attach(owner, 'net', 'owner', { ipv4: ip }), /Address already in use/);
   });
 
   it('answers with the embedded resolver on user-defined networks only', async () => {

@@ -17,7 +17,7 @@ interface Holding {
 
 /**
  * Addresses of endpoints, taken from IPAM, and the configured ones of stopped containers, which are kept for their owner:
- * dynamic allocation passes them by and nobody else gets them.
+ * dynamic allocation passes them by, and only who is configured for the same address gets it, as in Docker.
  */
 export class AddressBook {
   readonly #ipam: Ipam;
@@ -28,13 +28,14 @@ export class AddressBook {
     this.#ipam = deps.ipam;
   }
 
-  /** For use by an endpoint of the owner; a wanted one may be the owner's reserved one. */
+  /** For use by an endpoint of the owner; a wanted one may be reserved, by whomever, but not in use. */
   take(ownerId: Id, network: NetworkRecord, want: { readonly family: IpFamily; readonly ip?: Ip | undefined }): Cidr {
     const { family, ip } = want;
     const held = ip === undefined ? undefined : this.#holdings.get(keyOf({ networkId: network.id, ip }));
     if (held !== undefined) {
-      if (held.ownerId !== ownerId || held.inUse) throw forbidden('address_in_use', 'Address already in use');
-      held.inUse = true;
+      if (held.inUse) throw forbidden('address_in_use', 'Address already in use');
+      const reserved = held.ownerId === ownerId && held.reserved;
+      this.#holdings.set(keyOf(held.address), { ...held, ownerId, reserved, inUse: true });
       return held.cidr;
     }
     const cidr = this.#ipam.requestAddress(network.id, family, ip);
@@ -51,13 +52,16 @@ export class AddressBook {
     this.#forgetUnused(holding);
   }
 
-  /** All or nothing; replaces what the owner had reserved. */
+  /**
+   * All or nothing; replaces what the owner had reserved. What is reserved for another owner stays there: a container may be
+   * made to replace a stopped one of the same address.
+   */
   reserve(ownerId: Id, addresses: readonly ReservedAddress[]): void {
     const added: Holding[] = [];
     try {
       for (const address of addresses) {
         const holding = this.#holdings.get(keyOf(address)) ?? this.#request(ownerId, address, added);
-        if (holding.ownerId !== ownerId) throw forbidden('address_in_use', 'Address already in use');
+        if (holding.ownerId !== ownerId && holding.inUse) throw forbidden('address_in_use', 'Address already in use');
       }
     } catch (error) {
       for (const holding of added) this.#forgetUnused(holding);
