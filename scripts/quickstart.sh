@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sets everything up, starts fairwayd, and lets two containers talk by name. Safe to run again.
+# Sets everything up, starts fairwayd, and lets two containers talk by name. Safe to run again. Arguments are
+# flags for the daemon.
 set -eu
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then
@@ -7,4 +8,4 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 sh scripts/setup.sh
-exec node_modules/.bin/node scripts/quickstart.ts
+exec node_modules/.bin/node scripts/quickstart.ts "$@"

@@ -1,4 +1,5 @@
 // The quickstart after set-up: daemon, image, network, two containers, one conversation by name. Prints what it does.
+// Arguments are flags for the daemon.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -51,7 +52,7 @@ async function startDaemon(): Promise<void> {
   say(`Starting fairwayd (log: ${LOG})`);
   mkdirSync('/var/log', { recursive: true });
   const log = openSync(LOG, 'a');
-  const daemon = spawn(FAIRWAYD, [], { detached: true, stdio: ['ignore', log, log] });
+  const daemon = spawn(FAIRWAYD, process.argv.slice(2), { detached: true, stdio: ['ignore', log, log] });
   daemon.unref();
   for (let tries = 0; tries < 600; tries += 1) {
     if (await answers()) return;

@@ -13,7 +13,7 @@ describe('the quickstart', () => {
     const command = [
       'sh',
       '-c',
-      `mkdir -p ${host.directory}/log; unshare -m sh -c 'mount --bind ${host.directory}/log /var/log; exec sh ${SCRIPT}'`,
+      `mkdir -p ${host.directory}/log; unshare -m sh -c 'mount --bind ${host.directory}/log /var/log; exec sh ${SCRIPT} --cgroup-parent ${host.cgroup}'`,
     ];
     for (const round of ['first', 'second']) {
       const result = await host.run(command, { timeoutMs: 300_000 });

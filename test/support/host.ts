@@ -80,18 +80,21 @@ export class TestHost {
     return ok(this.inside(command), options);
   }
 
-  /** Every process whose mount namespace is the host's (daemons and shims) or whose cgroup is below the host's (containers). */
+  /** Every process in one of the host's namespaces (daemons and shims), in its cgroup or on its files (containers). */
   processes(): { readonly pid: number; readonly command: string }[] {
-    const own = readlinkSync(`/proc/${this.#holder.pid}/ns/mnt`);
+    const holder = this.#holder.pid ?? 0;
+    const machine = readlinkSync('/proc/self/ns/mnt');
     const found: { pid: number; command: string }[] = [];
     for (const entry of readdirSync('/proc')) {
       const pid = Number(entry);
-      if (!Number.isInteger(pid) || pid === this.#holder.pid) continue;
+      if (!Number.isInteger(pid) || pid === holder) continue;
       try {
-        const inside = readlinkSync(`/proc/${pid}/ns/mnt`) === own;
-        const contained = readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`${this.cgroup}/`);
-        const command = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-        if (inside || contained) found.push({ pid, command });
+        const mounts = readlinkSync(`/proc/${pid}/ns/mnt`);
+        const belongs =
+          readlinkSync(`/proc/${pid}/ns/net`) === readlinkSync(`/proc/${holder}/ns/net`) ||
+          readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`${this.cgroup}/`) ||
+          (mounts !== machine && readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(`${this.directory}/`));
+        if (belongs) found.push({ pid, command: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() });
       } catch {
         // It ended while we looked: gone is what we want to know.
       }
