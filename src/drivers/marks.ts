@@ -36,3 +36,8 @@ export function ownerOf(link: Link): { readonly network?: Id; readonly endpoint?
   if (alias.startsWith(ENDPOINT)) return { endpoint: alias.slice(ENDPOINT.length) as Id };
   return {};
 }
+
+/** Ours, of whatever kind, or on its way to deletion. */
+export function isMarked({ alias = '', name }: Link): boolean {
+  return alias.startsWith('fairway ') || name.startsWith('fwx');
+}

@@ -1,5 +1,5 @@
 import { conflict, type Id, type IpFamily, type Log, type Mac, messageOf, silentLog } from '../../base/index.ts';
-import { isErrno, type Link, openNetns, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
+import { type Link, openNetns, type Rtnl, writeSysctl } from '../../kernel/index.ts';
 import type {
   Attachment,
   AttachSpec,
@@ -13,6 +13,7 @@ import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf } from '../marks.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { createVethPort, removeVethPort } from '../veth-port.ts';
+import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
 import { bridgeName, type PortPlan, planBridge, planPort } from './plan.ts';
@@ -45,6 +46,7 @@ export class BridgeDriver implements NetworkDriver {
   readonly #discarded: DiscardedLinks;
   readonly #log: Log;
   readonly #ipForward: boolean;
+  #bridgedPacketsSettled = false;
   readonly #forwarding = new Set<IpFamily>();
 
   constructor(deps: BridgeDriverDeps, options: BridgeDriverOptions = {}) {
@@ -139,9 +141,24 @@ export class BridgeDriver implements NetworkDriver {
   #makeGood(network: NetworkRecord): NetworkSetup {
     const plan = planBridge(network);
     this.#forward(network);
+    this.#settleBridgedPackets();
     const state = makeGoodBridge(this.#rtnl, network, plan);
     const { hostBinding } = plan.options;
     return { firewall: plan.firewall, state, ...(hostBinding === undefined ? {} : { hostBinding }) };
+  }
+
+  /** Once for each daemon. */
+  #settleBridgedPackets(): void {
+    if (this.#bridgedPacketsSettled) return;
+    this.#bridgedPacketsSettled = true;
+    try {
+      leaveBridgedPacketsAlone(this.#rtnl.links.list());
+    } catch (error) {
+      this.#log.warn(
+        { reason: messageOf(error) },
+        'bridged packets go on passing the packet filter, and are slower for it',
+      );
+    }
   }
 
   /** Once for each family and daemon. */
@@ -186,14 +203,4 @@ function assertBridge(link: Link, network: string): void {
     'not_a_bridge',
     `cannot create network "${network}": there is a link named ${link.name} which is not a bridge`,
   );
-}
-
-/** Without the module `br_netfilter` there is no such switch, and none is needed. */
-function bridgedPacketsAreFiltered(): boolean {
-  try {
-    return readSysctl(['net', 'bridge', 'bridge-nf-call-iptables']) === '1';
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
-    throw error;
-  }
 }
