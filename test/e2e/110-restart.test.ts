@@ -121,7 +121,7 @@ describe('containers go on without the daemon, and a restarted daemon finds ever
       const away = await count();
       await eventually(async () => assert.ok((await count()) > away + 8000, `${await count()} after ${away}`));
       await daemon.start();
-      await docker('exec', 'writer', 'touch', '/tmp/end');
+      await docker('exec', '-d', 'writer', 'touch', '/tmp/end');
       assert.equal(await docker('wait', 'writer'), '0');
       const seen = (await docker('logs', 'writer')).split('\n').map((line) => Number(line.split(' ')[0]));
       const total = seen.at(-1) ?? 0;

@@ -134,7 +134,7 @@ describe('streams', () => {
       assert.equal(await client('logs', '--since', '2100-01-01T00:00:00Z', 'talker'), '', client.name);
     }
     const following = docker('logs', '-f', 'talker');
-    await docker('exec', 'talker', 'touch', '/tmp/go');
+    await docker('exec', '-d', 'talker', 'touch', '/tmp/go');
     assert.match(await following, /line 1[\s\S]*line 5\nend$/);
     await docker('wait', 'talker');
     await docker('rm', 'talker');
@@ -169,7 +169,7 @@ describe('streams', () => {
       );
       assert.equal(events.split('\n').filter((line) => line.includes(' attach ')).length, 4);
     });
-    await docker('exec', 'shared', 'touch', '/tmp/go');
+    await docker('exec', '-d', 'shared', 'touch', '/tmp/go');
     for (const result of await Promise.all(attached)) assert.deepEqual([result.code, result.stdout], [5, 'together\n']);
     await docker('exec', 'shared', 'true').catch(() => {});
     await docker('rm', '-f', 'shared');
