@@ -20,7 +20,8 @@ export async function dns(api: Api): Promise<Row[]> {
   await api.call('POST', '/networks/create', { Name: 'bench' });
   await api.run('server', 'bench');
   const pid = await api.run('client', 'bench');
-  const enter = ['nsenter', `--net=/proc/${pid}/ns/net`, process.execPath];
+  // The client goes before others in line for a core: its own waiting is not the resolver's latency.
+  const enter = ['nice', '-n', '-10', 'nsenter', `--net=/proc/${pid}/ns/net`, process.execPath];
 
   const echo = spawn(enter[0] ?? '', [...enter.slice(1), '-e', ECHO], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(echo.stdout, 'data');
