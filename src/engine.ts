@@ -185,7 +185,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
     new NoneDriver(),
     new MacvlanDriver({ rtnl, parents }),
     new IpvlanDriver({ rtnl, parents }),
-    new TransparentDriver({ rtnl, discarded, log }),
+    new TransparentDriver({ rtnl, discarded, parents, log }),
   ];
   const networking = createNetworking(
     {

@@ -14,6 +14,7 @@ import {
 import type { AttachSpec } from '../model/index.ts';
 import type { EndpointOptions } from './endpoint-options.ts';
 import { endpointMark, ownerOf } from './marks.ts';
+import { ignoreRouterAdvertisements } from './router-advertisements.ts';
 
 export interface SandboxLink {
   readonly ifname: string;
@@ -37,6 +38,7 @@ export function setUpSandboxLink(ns: NetnsHandle, link: SandboxLink): void {
   const found = rtnl.links.get(link.ifname);
   if (found === undefined) throw new Error(`cannot set up link "${link.ifname}": it is not in the sandbox`);
   const hasIpv6 = link.addresses.some((cidr) => familyOf(cidr.ip) === 6);
+  ignoreRouterAdvertisements(link.ifname, ns);
   ipv6Settings(ns, link.ifname, hasIpv6);
   // The kernel tells the neighbours as the link comes up.
   writeSysctl(['net', 'ipv4', 'conf', link.ifname, 'arp_notify'], 1, ns);

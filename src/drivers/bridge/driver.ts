@@ -11,6 +11,7 @@ import type {
 } from '../../model/index.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf } from '../marks.ts';
+import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { createVethPort, removeVethPort } from '../veth-port.ts';
 import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
@@ -97,6 +98,7 @@ export class BridgeDriver implements NetworkDriver {
     using undo = new DisposableStack();
     const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
     undo.defer(() => this.#rtnl.links.delete(host.index));
+    ignoreRouterAdvertisements(host.name);
     this.#rtnl.links.set(host.index, {
       up: true,
       alias: endpointMark(spec.endpointId),

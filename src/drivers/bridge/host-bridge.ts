@@ -3,6 +3,7 @@ import { isErrno, type Link, type Rtnl, requireFeature, writeSysctl } from '../.
 import type { NetworkRecord } from '../../model/index.ts';
 import { discardedName } from '../discarded-links.ts';
 import { networkMark, ownerOf } from '../marks.ts';
+import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import type { BridgePlan } from './plan.ts';
 
 const USUAL_MTU = 1500;
@@ -23,15 +24,18 @@ export function makeGoodBridge(rtnl: Rtnl, network: NetworkRecord, plan: BridgeP
   const { index } = link;
   if (found === undefined) undo.defer(() => rtnl.links.delete(index));
   const ours = found === undefined || isOurs(found, network, plan);
-  if (ours) mark(rtnl, link, network, plan);
+  if (ours) {
+    mark(rtnl, link, network, plan);
+    ignoreRouterAdvertisements(plan.name);
+  }
   const added: string[] = [];
   for (const cidr of plan.addresses) {
     if (!rtnl.addresses.add(index, cidr, { noDad: true, ifMissing: true })) continue;
     added.push(cidrText(cidr));
     undo.defer(() => rtnl.addresses.remove(index, cidr));
   }
-  rtnl.links.set(index, { up: true });
   settings(plan);
+  rtnl.links.set(index, { up: true });
   undo.move();
   return ours ? {} : { addedAddresses: addedBefore(network, added).join(' ') };
 }

@@ -1,6 +1,7 @@
 import { type Id, notFound } from '../../base/index.ts';
 import { type Link, type Rtnl, requireFeature } from '../../kernel/index.ts';
 import { PARENT_MARK } from '../marks.ts';
+import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { type ParentOptions, vlanOf } from './options.ts';
 
 /** Links that networks stand on. Those we made (VLAN, dummy) go with their last user; others are left as they are. */
@@ -63,7 +64,9 @@ export class ParentLinks {
       dummy || vlan === undefined
         ? this.#rtnl.links.createDummy({ name })
         : this.#rtnl.links.createVlan({ name, id: vlan.id, parentIndex: this.find(vlan.parent).index });
-    this.#rtnl.links.set(made.index, { alias: PARENT_MARK, up: true });
+    this.#rtnl.links.set(made.index, { alias: PARENT_MARK });
+    ignoreRouterAdvertisements(name);
+    this.#rtnl.links.set(made.index, { up: true });
     return made;
   }
 }

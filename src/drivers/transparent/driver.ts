@@ -1,4 +1,4 @@
-import { conflict, type Id, type Log, type Mac, messageOf, notFound, silentLog } from '../../base/index.ts';
+import { conflict, type Id, type Log, type Mac, messageOf, silentLog } from '../../base/index.ts';
 import { type Link, openNetns, type Rtnl } from '../../kernel/index.ts';
 import type {
   Attachment,
@@ -11,6 +11,8 @@ import type {
 } from '../../model/index.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf, transparentOwner } from '../marks.ts';
+import type { ParentLinks } from '../parent/index.ts';
+import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { createVethPort, removeVethPort } from '../veth-port.ts';
 import { parseTransparentOptions } from './options.ts';
@@ -21,6 +23,8 @@ export interface TransparentDriverDeps {
   /** In the namespace of the daemon. */
   readonly rtnl: Rtnl;
   readonly discarded: DiscardedLinks;
+  /** One for all drivers that stand on links of the host. */
+  readonly parents: ParentLinks;
   readonly log?: Log;
 }
 
@@ -37,17 +41,23 @@ export class TransparentDriver implements NetworkDriver {
   };
   readonly #rtnl: Rtnl;
   readonly #discarded: DiscardedLinks;
+  readonly #parents: ParentLinks;
   readonly #log: Log;
 
   constructor(deps: TransparentDriverDeps) {
     this.#rtnl = deps.rtnl;
     this.#discarded = deps.discarded;
+    this.#parents = deps.parents;
     this.#log = deps.log ?? silentLog;
   }
 
   validate(request: DriverNetworkRequest, others: readonly NetworkRecord[]): void {
     checkTransparentRequest(request, others);
-    const link = this.#parent(parseTransparentOptions(request.options, request.id).parent);
+    const { parent } = parseTransparentOptions(request.options, request.id);
+    this.#parents.check(parent);
+    // Absent: a VLAN that will be made.
+    const link = this.#rtnl.links.get(parent.name);
+    if (link === undefined) return;
     if (link.kind === 'bridge' || link.mac === undefined) {
       const reason = link.kind === 'bridge' ? 'it is a bridge' : 'it has no Ethernet address';
       throw conflict('parent_unsuitable', `cannot use parent interface ${link.name}: ${reason}`);
@@ -58,8 +68,14 @@ export class TransparentDriver implements NetworkDriver {
   }
 
   async createNetwork(network: NetworkRecord): Promise<NetworkSetup> {
-    const parent = this.#parent(parseTransparentOptions(network.options, network.id).parent);
-    makeGoodUplink(this.#rtnl, { id: network.id, name: bridgeNameOf(network.id), parent });
+    const options = parseTransparentOptions(network.options, network.id);
+    const parent = this.#parents.use(options.parent, network.id);
+    try {
+      makeGoodUplink(this.#rtnl, { id: network.id, name: bridgeNameOf(network.id), parent });
+    } catch (error) {
+      this.#parents.release(options.parent, network.id);
+      throw error;
+    }
     return { firewall: [], state: { parent: parent.name } };
   }
 
@@ -69,9 +85,11 @@ export class TransparentDriver implements NetworkDriver {
 
   async removeNetwork(network: NetworkRecord): Promise<void> {
     const bridge = this.#rtnl.links.get(bridgeNameOf(network.id));
-    if (bridge === undefined || !isUplinkOf(bridge, network.id)) return;
     const { parent } = parseTransparentOptions(network.options, network.id);
-    giveUplinkBack(this.#rtnl, bridge, this.#rtnl.links.get(parent));
+    if (bridge !== undefined && isUplinkOf(bridge, network.id)) {
+      giveUplinkBack(this.#rtnl, bridge, this.#rtnl.links.get(parent.name));
+    }
+    this.#parents.release(parent, network.id);
   }
 
   async attach(spec: AttachSpec): Promise<Attachment> {
@@ -88,6 +106,7 @@ export class TransparentDriver implements NetworkDriver {
     using undo = new DisposableStack();
     const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
     undo.defer(() => this.#rtnl.links.delete(host.index));
+    ignoreRouterAdvertisements(host.name);
     this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId), ipv6AddressGeneration: 'none' });
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: plan.endpoint.sysctls });
     undo.move();
@@ -123,12 +142,7 @@ export class TransparentDriver implements NetworkDriver {
         this.#log.error({ link: bridge.name, reason: messageOf(error) }, 'cannot give a link back');
       }
     }
-  }
-
-  #parent(name: string): Link {
-    const link = this.#rtnl.links.get(name);
-    if (link === undefined) throw notFound('parent_missing', `parent interface "${name}" was not found on the host`);
-    return link;
+    this.#parents.sweep();
   }
 }
 

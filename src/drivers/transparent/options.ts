@@ -1,10 +1,10 @@
 import { invalid } from '../../base/index.ts';
 import { type Labels, MTU_OPTION, MTU_RANGE, numberOption, refuseUnknown } from '../option-values.ts';
-import { parseParent } from '../parent/index.ts';
+import { type ParentOptions, parseParent } from '../parent/index.ts';
 
 export interface TransparentOptions {
   /** The link of the host that leads to the physical network. */
-  readonly parent: string;
+  readonly parent: ParentOptions;
   /** Of the containers' links; absent: the parent's. */
   readonly mtu: number | undefined;
 }
@@ -15,5 +15,5 @@ export function parseTransparentOptions(labels: Labels, networkId: string): Tran
   if (parent.dummy) {
     throw invalid('parent_required', 'a transparent network needs option "parent": the link that leads to the network');
   }
-  return { parent: parent.name, mtu: numberOption(labels, MTU_OPTION, MTU_RANGE) || undefined };
+  return { parent, mtu: numberOption(labels, MTU_OPTION, MTU_RANGE) || undefined };
 }

@@ -14,10 +14,10 @@ export function bridgeNameOf(id: Id): string {
 export function checkTransparentRequest(request: DriverNetworkRequest, others: readonly NetworkRecord[]): void {
   const { parent } = parseTransparentOptions(request.options, request.id);
   for (const other of others) {
-    if (parseTransparentOptions(other.options, other.id).parent !== parent) continue;
+    if (parseTransparentOptions(other.options, other.id).parent.name !== parent.name) continue;
     throw forbidden(
       'parent_in_use',
-      `transparent network ${other.name} is already using parent interface ${parent}: attach containers to that`,
+      `transparent network ${other.name} is already using parent interface ${parent.name}: attach containers to that`,
     );
   }
 }

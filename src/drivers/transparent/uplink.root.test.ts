@@ -68,5 +68,43 @@ if (inOwnNamespaces(import.meta.filename)) {
       giveUplinkBack(rtnl, bridge, rtnl.links.get('up0'));
       assert.deepEqual(state(rtnl), before);
     });
+
+    it('keeps how long addresses and routes are good for, their metrics and preferences, both ways', () => {
+      using rtnl = Rtnl.open();
+      const parent = parentOf(rtnl);
+      const lifetimes = { preferredSeconds: 1800, validSeconds: 3600 };
+      rtnl.addresses.add(parent.index, parseCidr('10.76.0.5/24'), { lifetimes, metric: 77 });
+      rtnl.addresses.add(parent.index, parseCidr('fd77::5/64'), { lifetimes, noDad: true });
+      rtnl.addresses.add(parent.index, parseCidr('fd78::5/64'), { noDad: true });
+      const byRouter = { gateway: parseIp('fe80::1'), protocol: 9, preference: 1, expiresSeconds: 1800, metric: 1024 };
+      // RTAX_MTU 1400.
+      const metrics = Uint8Array.of(8, 0, 2, 0, 0x78, 5, 0, 0);
+      rtnl.routes.add({ ...byRouter, linkIndex: parent.index, metrics });
+      const id = newId();
+      const bridge = makeGoodUplink(rtnl, { id, name: NAME, parent });
+      assertTimed(rtnl, bridge);
+      giveUplinkBack(rtnl, bridge, parent);
+      assertTimed(rtnl, parent);
+    });
   });
+
+  /** A little of an hour has gone by. */
+  const assertAbout = (seconds: number | undefined, wanted: number): void =>
+    assert.ok(seconds !== undefined && seconds <= wanted && seconds > wanted - 600, `${seconds} of ${wanted} seconds`);
+
+  function assertTimed(rtnl: Rtnl, link: Link): void {
+    const addresses = rtnl.addresses.list(link.index);
+    const find = (ip: string) => addresses.find(({ cidr }) => cidr.ip === ip);
+    for (const ip of ['10.76.0.5', 'fd77::5']) {
+      assertAbout(find(ip)?.lifetimes?.preferredSeconds, 1800);
+      assertAbout(find(ip)?.lifetimes?.validSeconds, 3600);
+    }
+    for (const ip of ['10.77.0.5', 'fd78::5']) assert.equal(find(ip)?.lifetimes, undefined);
+    assert.equal(find('10.76.0.5')?.metric, 77);
+    const route = rtnl.routes.list(6).find(({ gateway }) => gateway === 'fe80::1');
+    assert.equal(route?.linkIndex, link.index);
+    assertAbout(route?.expiresSeconds, 1800);
+    assert.deepEqual([route?.preference, route?.protocol, route?.metric], [1, 9, 1024]);
+    assert.deepEqual(route?.metrics, Uint8Array.of(8, 0, 2, 0, 0x78, 5, 0, 0));
+  }
 }

@@ -69,7 +69,7 @@ function moveBack(rtnl: Rtnl, bridge: Link, parent: Link): void {
 
 /**
  * Addresses and routes go over one by one, each made at its new place before the old one goes. So at every moment each is
- * somewhere, and doing it again, either way, completes what was cut off. Lifetimes of dynamic addresses are not kept.
+ * somewhere, and doing it again, either way, completes what was cut off. Lifetimes go along, so what was given for a time still ends in time.
  */
 function move(rtnl: Rtnl, from: Link, to: Link): void {
   const addresses = rtnl.addresses.list(from.index).filter((address) => address.scope !== 'link');
@@ -82,19 +82,21 @@ function move(rtnl: Rtnl, from: Link, to: Link): void {
 }
 
 function addAddress(rtnl: Rtnl, address: Address, to: Link): void {
-  const { cidr, peer, broadcast, scope, flags } = address;
+  const { cidr, peer, broadcast, scope, flags, lifetimes, metric } = address;
   const { noPrefixRoute } = flags;
-  rtnl.addresses.add(to.index, cidr, { peer, broadcast, scope, noPrefixRoute, noDad: true, ifMissing: true });
+  const options = { peer, broadcast, scope, noPrefixRoute, lifetimes, metric };
+  rtnl.addresses.add(to.index, cidr, { ...options, noDad: true, ifMissing: true });
 }
 
 function moveRoute(rtnl: Rtnl, route: Route, to: Link): void {
   const { destination, family, gateway, source, scope, table, metric, type, protocol } = route;
+  const { expiresSeconds, preference, metrics } = route;
   const old: RouteSpec = { destination, family, gateway, linkIndex: route.linkIndex, table, metric };
-  const wanted: RouteSpec = { ...old, linkIndex: to.index, source, type, protocol };
+  const wanted: RouteSpec = { ...old, linkIndex: to.index, source, type, protocol, metrics };
   if (family === 6) {
     // Replacing one with another link leaves both.
     rtnl.routes.remove(old);
-    rtnl.routes.add({ ...wanted, ifMissing: true });
+    rtnl.routes.add({ ...wanted, expiresSeconds, preference, ifMissing: true });
     return;
   }
   try {

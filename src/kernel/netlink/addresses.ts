@@ -32,8 +32,18 @@ export interface AddressOptions {
   /** The other end of a point-to-point link. */
   readonly peer?: Ip | undefined;
   readonly scope?: Scope | undefined;
+  /** Absent: for ever. */
+  readonly lifetimes?: Lifetimes | undefined;
+  /** Of the route to the prefix. */
+  readonly metric?: number | undefined;
   /** An address that is there already is not an error. */
   readonly ifMissing?: boolean | undefined;
+}
+
+/** How long an address that was given for a time is still good, in seconds; `Infinity`: for ever. */
+export interface Lifetimes {
+  readonly preferredSeconds: number;
+  readonly validSeconds: number;
 }
 
 export interface Address {
@@ -44,6 +54,9 @@ export interface Address {
   readonly broadcast: Ip | undefined;
   readonly label: string | undefined;
   readonly scope: Scope;
+  /** Undefined: for ever. */
+  readonly lifetimes: Lifetimes | undefined;
+  readonly metric: number | undefined;
   readonly flags: {
     readonly permanent: boolean;
     readonly tentative: boolean;
@@ -130,9 +143,30 @@ export function addressMessage(
   write.bytes(c.IFA_LOCAL, local);
   write.bytes(c.IFA_ADDRESS, options.peer === undefined ? local : ipBytes(options.peer));
   if (options.broadcast !== undefined) write.bytes(c.IFA_BROADCAST, ipBytes(options.broadcast));
+  if (options.lifetimes !== undefined) write.bytes(c.IFA_CACHEINFO, cacheInfo(options.lifetimes));
+  if (options.metric !== undefined) write.u32(c.IFA_RT_PRIORITY, options.metric);
   const flags = (options.noDad ? c.IFA_F_NODAD : 0) | (options.noPrefixRoute ? c.IFA_F_NOPREFIXROUTE : 0);
   if (flags !== 0) write.u32(c.IFA_FLAGS, flags);
   return write;
+}
+
+const FOREVER = 0xffffffff;
+
+/** struct ifa_cacheinfo: preferred, valid, and two stamps of the kernel's own. */
+function cacheInfo({ preferredSeconds, validSeconds }: Lifetimes): Uint8Array {
+  const number = (seconds: number): number => Math.min(seconds, FOREVER);
+  return pack([4, number(preferredSeconds)], [4, number(validSeconds)], [4, 0], [4, 0]);
+}
+
+function lifetimesOf(bytes: Uint8Array | undefined): Lifetimes | undefined {
+  if (bytes === undefined) return undefined;
+  const view = viewOf(bytes);
+  const seconds = (at: number): number => {
+    const number = view.getUint32(at, true);
+    return number === FOREVER ? Number.POSITIVE_INFINITY : number;
+  };
+  const [preferredSeconds, validSeconds] = [seconds(0), seconds(4)];
+  return validSeconds === Number.POSITIVE_INFINITY ? undefined : { preferredSeconds, validSeconds };
 }
 
 /** Reads an RTM_NEWADDR or RTM_DELADDR; undefined for families other than IPv4 and IPv6. */
@@ -155,6 +189,8 @@ export function decodeAddress({ body }: Message): Address | undefined {
     broadcast: broadcast === undefined ? undefined : ipFromBytes(broadcast),
     label: attributes.text(c.IFA_LABEL),
     scope: scopeOf(view.getUint8(3)),
+    lifetimes: lifetimesOf(attributes.bytes(c.IFA_CACHEINFO)),
+    metric: attributes.u32(c.IFA_RT_PRIORITY),
     flags: {
       permanent: (flags & c.IFA_F_PERMANENT) !== 0,
       tentative: (flags & c.IFA_F_TENTATIVE) !== 0,

@@ -66,6 +66,12 @@ export interface RouteSpec {
   readonly type?: RouteType | undefined;
   /** RTPROT_*: who made it; default 4, static. */
   readonly protocol?: number | undefined;
+  /** IPv6: it goes by itself then. Absent: never. */
+  readonly expiresSeconds?: number | undefined;
+  /** IPv6, of routers: 0 medium, 1 high, 3 low. */
+  readonly preference?: number | undefined;
+  /** RTA_METRICS as another route has them: MTU, window and the like. */
+  readonly metrics?: Uint8Array | undefined;
   /** `add` only: a route that is there already is not an error. */
   readonly ifMissing?: boolean | undefined;
 }
@@ -83,6 +89,10 @@ export interface Route {
   readonly type: RouteType;
   /** RTPROT_*: 2 kernel, 3 boot, 4 static, 16 DHCP. */
   readonly protocol: number;
+  readonly expiresSeconds: number | undefined;
+  readonly preference: number | undefined;
+  /** RTA_METRICS as the kernel told them. */
+  readonly metrics: Uint8Array | undefined;
 }
 
 /** Routes of one network namespace, in all of its tables. */
@@ -198,6 +208,9 @@ export function routeMessage(write: MessageWriter, route: RouteSpec, removing = 
   if (route.linkIndex !== undefined) write.u32(c.RTA_OIF, route.linkIndex);
   if (route.source !== undefined) write.bytes(c.RTA_PREFSRC, ipBytes(route.source));
   if (route.metric !== undefined) write.u32(c.RTA_PRIORITY, route.metric);
+  if (route.metrics !== undefined) write.bytes(c.RTA_METRICS, route.metrics);
+  if (route.preference !== undefined) write.u8(c.RTA_PREF, route.preference);
+  if (route.expiresSeconds !== undefined) write.u32(c.RTA_EXPIRES, route.expiresSeconds);
   return write;
 }
 
@@ -223,6 +236,13 @@ function scopeNumber(route: RouteSpec, family: IpFamily, removing: boolean): num
   return direct ? SCOPES.link : SCOPES.universe;
 }
 
+/** struct rta_cacheinfo: the third number counts down in hundredths of a second, 0 when the route stays. */
+function expiryOf(bytes: Uint8Array | undefined): number | undefined {
+  if (bytes === undefined) return undefined;
+  const hundredths = viewOf(bytes).getInt32(8, true);
+  return hundredths > 0 ? Math.ceil(hundredths / 100) : undefined;
+}
+
 /** Reads an RTM_NEWROUTE or RTM_DELROUTE; undefined for families other than IPv4 and IPv6, and for cached clones. */
 export function decodeRoute({ body }: Message): Route | undefined {
   const view = viewOf(body);
@@ -246,5 +266,8 @@ export function decodeRoute({ body }: Message): Route | undefined {
     metric: attributes.u32(c.RTA_PRIORITY),
     type: type as RouteType,
     protocol: view.getUint8(5),
+    expiresSeconds: expiryOf(attributes.bytes(c.RTA_CACHEINFO)),
+    preference: attributes.bytes(c.RTA_PREF)?.[0],
+    metrics: attributes.bytes(c.RTA_METRICS)?.slice(),
   };
 }
