@@ -53,7 +53,10 @@ if (inOwnNamespaces(import.meta.filename)) {
     prepare: parentLink,
     start: (rtnl) => {
       const discarded = new DiscardedLinks({ rtnl, clock: systemClock });
-      return { driver: new TransparentDriver({ rtnl, discarded, parents: new ParentLinks({ rtnl }) }), settle: () => discarded.flush() };
+      return {
+        driver: new TransparentDriver({ rtnl, discarded, parents: new ParentLinks({ rtnl }) }),
+        settle: () => discarded.flush(),
+      };
     },
   });
   if (hasFeature('ipvlan')) {

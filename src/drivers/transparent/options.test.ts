@@ -6,7 +6,10 @@ const ID = '0123456789abcdef'.repeat(4);
 
 describe('options of a transparent network', () => {
   it('name the link that leads to the network', () => {
-    assert.deepEqual(parseTransparentOptions({ parent: 'eth0' }, ID), { parent: 'eth0', mtu: undefined });
+    assert.deepEqual(parseTransparentOptions({ parent: 'eth0' }, ID), {
+      parent: { name: 'eth0', dummy: false },
+      mtu: undefined,
+    });
     assert.throws(() => parseTransparentOptions({}, ID), /needs option "parent"/);
     assert.throws(() => parseTransparentOptions({ parent: 'lo' }, ID), /not a valid transparent parent link/);
   });
