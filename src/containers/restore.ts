@@ -60,17 +60,20 @@ export class Restorer {
       if (sharesSandboxOf !== undefined) alive.add(sharesSandboxOf);
     }
     await restoreNetworks(({ ownerId }) => alive.has(ownerId));
+    // All of them before the first container is started again: it must not be given what another one is configured for.
+    for (const container of registry.all()) {
+      try {
+        wiring.reserve(container);
+      } catch (error) {
+        // Its network was made anew, with another subnet.
+        this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'an address is not kept');
+      }
+    }
     for (const container of registry.all()) {
       try {
         await this.#restoreOne(container, tasks.get(container.id));
       } catch (error) {
         this.#deps.log.error({ container: container.id, err: error }, 'a container could not be restored');
-      }
-      try {
-        if (!container.running) wiring.reserve(container);
-      } catch (error) {
-        // A container that replaced this one may run with its address.
-        this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'an address is not kept');
       }
     }
     for (const id of tasks.keys()) if (isContainerId(id) && !registry.holds(id)) await this.#end(id);

@@ -80,8 +80,9 @@ export interface Sandboxes {
   /** New DNS names after a rename. */
   rename(sandboxId: Id, name: string, dnsNames: (networkId: Id) => readonly string[]): Promise<void>;
   /**
-   * Keeps configured addresses of stopped containers for their owner: dynamic allocation passes them by. One that
-   * another owner holds stays there. Replaces what the owner had reserved.
+   * Keeps configured addresses for their owner, while it is stopped too: dynamic allocation passes them by. Several owners
+   * may have the same one reserved; attaching the second of them is refused. Replaces what the owner had reserved. Refuses
+   * an address outside the network's subnets.
    */
   reserve(ownerId: Id, addresses: readonly { readonly networkId: Id; readonly ip: Ip }[]): void;
   unreserve(ownerId: Id): void;

@@ -162,15 +162,47 @@ describe('sandboxes', () => {
     assert.equal((await fake.attach(other, 'net', 'other')).ipv4?.ip, ip.replace(/2$/, '3'));
     await fake.sandbox([], owner);
     assert.equal((await fake.attach(owner, 'net', 'owner', { ipv4: ip })).ipv4?.ip, ip);
-    assert.throws(() => fake.networking.sandboxes.reserve(other, [{ networkId: network.id, ip }]), /already in use/);
-    await fake.networking.sandboxes.close(owner);
     const successor = newId();
     fake.networking.sandboxes.reserve(successor, [{ networkId: network.id, ip }]);
     await fake.sandbox([], successor);
+    await assert.rejects(fake.attach(successor, 'net', 'successor', { ipv4: ip }), /Address already in use/);
+    await fake.networking.sandboxes.close(owner);
     assert.equal((await fake.attach(successor, 'net', 'successor', { ipv4: ip })).ipv4?.ip, ip);
-    fake.networking.sandboxes.unreserve(owner);
     await fake.sandbox([], owner);
     await assert.rejects(fake.attach(owner, 'net', 'owner', { ipv4: ip }), /Address already in use/);
+    // Removed while its successor runs, and the other way round: the address stays with who is left.
+    fake.networking.sandboxes.reserve(owner, [{ networkId: network.id, ip }]);
+    fake.networking.sandboxes.unreserve(owner);
+    await fake.networking.sandboxes.close(successor);
+    await fake.networking.sandboxes.close(other);
+    await fake.sandbox([], other);
+    assert.equal((await fake.attach(other, 'net', 'other')).ipv4?.ip, ip.replace(/2$/, '3'));
+    await fake.networking.sandboxes.close(other);
+    fake.networking.sandboxes.unreserve(successor);
+    await fake.sandbox([], other);
+    assert.equal((await fake.attach(other, 'net', 'other')).ipv4?.ip, ip);
+  });
+
+  it('reserves nothing of a request that is refused, and passes by what is the network’s own', async () => {
+    const fake = await FakeNetworking.start();
+    const { network } = await fake.networking.networks.create({ name: 'net' });
+    const gateway = network.pools[0]?.gateway as Parameters<typeof fake.ipam.releaseAddress>[1];
+    const ip = gateway.replace(/1$/, '2') as typeof gateway;
+    const [owner, other] = [newId(), newId()];
+    const outside = '192.0.2.1' as typeof gateway;
+    assert.throws(
+      () =>
+        fake.networking.sandboxes.reserve(owner, [
+          { networkId: network.id, ip },
+          { networkId: network.id, ip: outside },
+        ]),
+      /no configured subnet contains IP address 192\.0\.2\.1/,
+    );
+    fake.networking.sandboxes.reserve(owner, [{ networkId: network.id, ip: gateway }]);
+    await fake.sandbox([], owner);
+    await assert.rejects(fake.attach(owner, 'net', 'owner', { ipv4: gateway }), /Address already in use/);
+    await fake.sandbox([], other);
+    assert.equal((await fake.attach(other, 'net', 'other')).ipv4?.ip, ip);
   });
 
   it('answers with the embedded resolver on user-defined networks only', async () => {

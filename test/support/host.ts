@@ -102,12 +102,39 @@ export class TestHost {
     return found;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /**
+   * As when the power is cut: no process, mount, link, rule or file in /run is left; /var/lib is as it was. The daemon's
+   * process is the caller's to end first.
+   */
+  async loseAllButDisk(): Promise<void> {
+    await this.#endAll();
+    await this.ok([
+      'sh',
+      '-ec',
+      // What is mounted below another goes with it, and a link with the namespace of its other end.
+      `for at in $(cut -d' ' -f5 /proc/self/mountinfo | grep -E '^/(run|var/lib)/' | sort); do umount -l "$at" || :; done
+      find /run -mindepth 1 -delete
+      mkdir /run/netns
+      nft flush ruleset
+      for link in $(ls /sys/class/net); do case $link in lo|eth0) ;; *) ip link del $link || : ;; esac; done`,
+    ]);
+    await eventually(async () => {
+      const left = await this.ok(['ls', '/sys/class/net']);
+      if (/veth|br-|fairway/.test(left)) throw new Error(`links left: ${left}`);
+    });
+    await eventually(() => removeCgroups(this.cgroup));
+  }
+
+  async #endAll(): Promise<void> {
     await eventually(() => {
       const left = this.processes();
       for (const { pid } of left) killNow(pid);
       if (left.length > 0) throw new Error(`still running in ${this.directory}: ${JSON.stringify(left)}`);
     });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#endAll();
     await stopChild(this.#holder);
     await eventually(() => removeCgroups(this.cgroup));
     await eventually(() => rmSync(this.directory, { recursive: true, force: true }));

@@ -30,7 +30,9 @@ export function encodeImage({ image, size }: ImageSummary, options: { version: n
     ...(version < 52 ? { Parent: '' } : {}),
     Comment: image.comment,
     Created: image.created || NEVER,
-    ...(version < 45 ? { Container: '', ContainerConfig: {} } : {}),
+    ...(version < 45 ? { Container: '' } : {}),
+    // Docker dropped it with 1.45; docker-compose 1.29, which speaks the newest version there is, dies of that when it recreates.
+    ContainerConfig: configOf(image.config),
     DockerVersion: image.dockerVersion,
     Author: image.author,
     Config: configOf(image.config),

@@ -115,6 +115,8 @@ export class Wiring {
       resolved.push({ ...configured, networkId: endpoint.networkId });
     }
     container.change({ networks: resolved });
+    // A network may have been made anew since the container was.
+    this.reserve(container);
     this.refresh(container);
     await this.#openLinks(container);
     await this.#linkersFollow(container);
@@ -157,19 +159,18 @@ export class Wiring {
     const linkers = sandboxId === undefined ? [] : this.#linkersOf(container);
     if (sandboxId !== undefined) await this.#sandboxes.close(sandboxId);
     container.dropSandbox();
-    this.reserve(container);
     for (const linker of linkers) await this.#openLinks(linker);
   }
 
-  /** Keeps the configured addresses while the container does not run. */
-  reserve(container: Container): void {
-    const addresses = container.record.networks.flatMap(({ networkId, name, request }) => {
+  /** Keeps the configured addresses of these networks, and no others, for the container until {@link forget}. */
+  reserve(container: Container, networks = container.record.networks): void {
+    const addresses = networks.flatMap(({ networkId, name, request }) => {
       const id = networkId ?? this.#find(name)?.id;
       if (id === undefined) return [];
       const ips = [request.ipv4, request.ipv6].filter((ip): ip is Ip => ip !== undefined);
       return ips.map((ip) => ({ networkId: id, ip }));
     });
-    if (addresses.length > 0) this.#sandboxes.reserve(container.id, addresses);
+    this.#sandboxes.reserve(container.id, addresses);
   }
 
   forget(container: Container): void {
@@ -220,13 +221,15 @@ export class Wiring {
     }
     const configured: ConfiguredNetwork = { name: network.name, networkId: network.id, request };
     const others = record.networks.filter((one) => !this.#isSame(one, network));
+    const networks = [...others, configured];
     if (record.sandboxId === undefined) {
-      container.change({ networks: [...others, configured] });
-      this.reserve(container);
+      this.reserve(container, networks);
+      container.change({ networks });
       return;
     }
     await this.#attach(container, record.sandboxId, configured);
-    container.change({ networks: [...others, configured] });
+    this.reserve(container, networks);
+    container.change({ networks });
     this.refresh(container);
     await this.#linkersFollow(container);
   }
@@ -247,6 +250,7 @@ export class Wiring {
         throw internal('not_connected', `container ${container.id} is not connected to the network ${network.name}`);
       }
       container.change({ networks: kept });
+      this.reserve(container);
       return;
     }
     if (!this.#sandboxes.endpoints(sandboxId).some(({ networkId }) => networkId === network.id)) {
@@ -254,6 +258,7 @@ export class Wiring {
     }
     await this.#sandboxes.detach(sandboxId, network.id);
     container.change({ networks: kept });
+    this.reserve(container);
     this.refresh(container);
     await this.#linkersFollow(container);
   }

@@ -1,4 +1,4 @@
-import { type Cidr, familyOf, forbidden, type Id, type Ip, type IpFamily } from '../../base/index.ts';
+import { type Cidr, familyOf, forbidden, type Id, type Ip, type IpFamily, isKind } from '../../base/index.ts';
 import type { Ipam, NetworkRecord } from '../../model/index.ts';
 
 export interface ReservedAddress {
@@ -6,71 +6,69 @@ export interface ReservedAddress {
   readonly ip: Ip;
 }
 
+/** An address that IPAM has given us: somebody uses it, or is configured for it, or both. */
 interface Holding {
-  readonly ownerId: Id;
   readonly address: ReservedAddress;
   readonly cidr: Cidr;
-  /** Kept for the owner while it is stopped. */
-  reserved: boolean;
-  inUse: boolean;
+  user: Id | undefined;
+  /** Whose configuration names it, running or not. */
+  readonly keepers: Set<Id>;
 }
 
 /**
- * Addresses of endpoints, taken from IPAM, and the configured ones of stopped containers, which are kept for their owner:
- * dynamic allocation passes them by, and only who is configured for the same address gets it, as in Docker.
+ * Addresses of endpoints, taken from IPAM, and the configured ones of stopped containers, which are kept for their owners:
+ * dynamic allocation passes them by. Several may be configured for the same one, as in Docker; it is in use by one at a time.
  */
 export class AddressBook {
   readonly #ipam: Ipam;
-  /** By network and address; only those that are reserved or in use. */
+  /** By network and address. */
   readonly #holdings = new Map<string, Holding>();
 
   constructor(deps: { readonly ipam: Ipam }) {
     this.#ipam = deps.ipam;
   }
 
-  /** For use by an endpoint of the owner; a wanted one may be reserved, by whomever, but not in use. */
+  /** For use by an endpoint of the owner; a wanted one may be kept, for whomever, but not in use. */
   take(ownerId: Id, network: NetworkRecord, want: { readonly family: IpFamily; readonly ip?: Ip | undefined }): Cidr {
     const { family, ip } = want;
     const held = ip === undefined ? undefined : this.#holdings.get(keyOf({ networkId: network.id, ip }));
     if (held !== undefined) {
-      if (held.inUse) throw forbidden('address_in_use', 'Address already in use');
-      const reserved = held.ownerId === ownerId && held.reserved;
-      this.#holdings.set(keyOf(held.address), { ...held, ownerId, reserved, inUse: true });
+      if (held.user !== undefined) throw forbidden('address_in_use', 'Address already in use');
+      held.user = ownerId;
       return held.cidr;
     }
     const cidr = this.#ipam.requestAddress(network.id, family, ip);
     const address = { networkId: network.id, ip: cidr.ip };
-    this.#holdings.set(keyOf(address), { ownerId, address, cidr, reserved: false, inUse: true });
+    this.#holdings.set(keyOf(address), { address, cidr, user: ownerId, keepers: new Set() });
     return cidr;
   }
 
-  /** Repeatable. A reserved one stays with its owner. */
+  /** Repeatable. One that somebody is configured for stays out of dynamic allocation. */
   giveBack(networkId: Id, ip: Ip): void {
     const holding = this.#holdings.get(keyOf({ networkId, ip }));
     if (holding === undefined) return;
-    holding.inUse = false;
+    holding.user = undefined;
     this.#forgetUnused(holding);
   }
 
   /**
-   * All or nothing; replaces what the owner had reserved. What is reserved for another owner stays there: a container may be
-   * made to replace a stopped one of the same address.
+   * Replaces what the owner is configured for; all or nothing. An address that is in use now is kept from when it is free:
+   * whether the owner may use it shows when it is taken. One outside the network's subnets is refused.
    */
   reserve(ownerId: Id, addresses: readonly ReservedAddress[]): void {
-    const added: Holding[] = [];
+    const wanted = new Map<string, Holding>();
     try {
       for (const address of addresses) {
-        const holding = this.#holdings.get(keyOf(address)) ?? this.#request(ownerId, address, added);
-        if (holding.ownerId !== ownerId && holding.inUse) throw forbidden('address_in_use', 'Address already in use');
+        const holding = this.#holdings.get(keyOf(address)) ?? this.#request(address);
+        if (holding !== undefined) wanted.set(keyOf(address), holding);
       }
     } catch (error) {
-      for (const holding of added) this.#forgetUnused(holding);
+      for (const holding of wanted.values()) this.#forgetUnused(holding);
       throw error;
     }
-    const wanted = new Set(addresses.map(keyOf));
+    for (const holding of wanted.values()) holding.keepers.add(ownerId);
     for (const [key, holding] of [...this.#holdings]) {
-      if (holding.ownerId !== ownerId) continue;
-      holding.reserved = wanted.has(key);
+      if (wanted.has(key) || !holding.keepers.delete(ownerId)) continue;
       this.#forgetUnused(holding);
     }
   }
@@ -86,16 +84,21 @@ export class AddressBook {
     }
   }
 
-  #request(ownerId: Id, address: ReservedAddress, added: Holding[]): Holding {
-    const cidr = this.#ipam.requestAddress(address.networkId, familyOf(address.ip), address.ip);
-    const holding = { ownerId, address, cidr, reserved: false, inUse: false };
-    this.#holdings.set(keyOf(address), holding);
-    added.push(holding);
-    return holding;
+  /** None when it is IPAM's own, a gateway or an auxiliary one: no endpoint ever gets that. */
+  #request(address: ReservedAddress): Holding | undefined {
+    try {
+      const cidr = this.#ipam.requestAddress(address.networkId, familyOf(address.ip), address.ip);
+      const holding = { address, cidr, user: undefined, keepers: new Set<Id>() };
+      this.#holdings.set(keyOf(address), holding);
+      return holding;
+    } catch (error) {
+      if (isKind(error, 'forbidden')) return undefined;
+      throw error;
+    }
   }
 
   #forgetUnused(holding: Holding): void {
-    if (holding.inUse || holding.reserved) return;
+    if (holding.user !== undefined || holding.keepers.size > 0) return;
     const { address } = holding;
     if (this.#holdings.delete(keyOf(address))) this.#ipam.releaseAddress(address.networkId, address.ip);
   }
