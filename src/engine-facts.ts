@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import type { EngineFacts } from './api/index.ts';
 import { type Cidr, cidrText, type Id, rfc3339Nano } from './base/index.ts';
 import type { Containerd } from './containers/containerd/index.ts';
+import { limitWarnings, readLimitAbilities } from './containers/limits/index.ts';
 import type { EngineOptions } from './engine.ts';
 import { readSysctl } from './kernel/index.ts';
 import type { NetworkDriver } from './model/index.ts';
@@ -20,6 +21,8 @@ export async function engineFacts(
   options: EngineOptions,
   { id, containerd, pools, drivers }: FactsSources,
 ): Promise<EngineFacts> {
+  const cgroupVersion = existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1';
+  const limits = readLimitAbilities();
   return {
     ...options.facts(),
     id,
@@ -30,7 +33,8 @@ export async function engineFacts(
     storageDriver: containerd.snapshots.snapshotter,
     loggingDriver: options.containers.logDriver ?? 'json-file',
     cgroupDriver: 'cgroupfs',
-    cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
+    cgroupVersion,
+    limits,
     networkDrivers: drivers.map(({ traits }) => traits.name).sort(),
     addressPools: pools.map(({ base, size }) => ({ base: cidrText(base), size })),
     ipv4Forwarding: readSysctl('net.ipv4.ip_forward') === '1',
@@ -41,7 +45,7 @@ export async function engineFacts(
     },
     runcVersion: await runcVersion(),
     securityOptions: ['name=seccomp,profile=builtin'],
-    warnings: [],
+    warnings: limitWarnings(limits, cgroupVersion),
   };
 }
 

@@ -67,6 +67,16 @@ export interface EngineFacts {
   readonly loggingDriver: string;
   readonly cgroupDriver: string;
   readonly cgroupVersion: '1' | '2';
+  /** What its control groups can enforce. */
+  readonly limits: {
+    readonly memory: boolean;
+    readonly swap: boolean;
+    readonly oomKillDisable: boolean;
+    readonly pids: boolean;
+    readonly cpuShares: boolean;
+    readonly cpuCfs: boolean;
+    readonly cpuset: boolean;
+  };
   readonly debug: boolean;
   readonly experimental: boolean;
   readonly liveRestore: boolean;

@@ -124,7 +124,7 @@ const REFUSALS: readonly Refusal[] = [
   { request: container({ Image: 'missing' }), status: 404, message: 'No such image: missing:latest' },
   { request: container({ Tty: 'yes' }), status: 400, message: /field "Tty" has the value "yes"/ },
   { request: host({ Memory: '1g' }), status: 400, message: /field "HostConfig\.Memory" has the value "1g"/ },
-  { request: host({ Memory: 4096 }), status: 400, message: 'Minimum memory limit allowed is 6MB' },
+  { request: host({ ShmSize: -1 }), status: 400, message: 'SHM size can not be less than 0' },
   {
     request: host({ RestartPolicy: { Name: 'sometimes' } }),
     status: 400,

@@ -108,7 +108,22 @@ export interface RestartPolicySpec {
   readonly MaximumRetryCount: number;
 }
 
+export interface BlockDeviceWeight {
+  readonly Path: string;
+  readonly Weight: number;
+}
+
+export interface BlockDeviceRate {
+  readonly Path: string;
+  readonly Rate: number;
+}
+
 export interface Resources {
+  BlkioWeightDevice?: readonly BlockDeviceWeight[];
+  BlkioDeviceReadBps?: readonly BlockDeviceRate[];
+  BlkioDeviceWriteBps?: readonly BlockDeviceRate[];
+  BlkioDeviceReadIOps?: readonly BlockDeviceRate[];
+  BlkioDeviceWriteIOps?: readonly BlockDeviceRate[];
   CpuShares?: number;
   Memory?: number;
   NanoCpus?: number;

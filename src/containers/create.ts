@@ -15,6 +15,7 @@ import {
   Stopper,
   Supervisor,
 } from './lifecycle/index.ts';
+import { type LimitAbilities, readLimitAbilities } from './limits/index.ts';
 import { Registry } from './records/index.ts';
 import { type RestoreNetworks, Restorer } from './restore.ts';
 import { type HostFacts, readHostFacts } from './spec/index.ts';
@@ -43,6 +44,11 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     known ??= readHostFacts();
     return known;
   };
+  let abilities: LimitAbilities | undefined;
+  const limits = (): LimitAbilities => {
+    abilities ??= options.limits ?? readLimitAbilities();
+    return abilities;
+  };
   const registry = new Registry({ store });
   const announcer = new Announcer({ events });
   const volumes = new VolumeStore(
@@ -68,7 +74,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     changed: (container, status) => announcer.say(container, `health_status: ${status}`),
   });
   const oom = new OomWatch({ containerd, registry, announcer, clock, log });
-  const creator = new Creator({ images, registry, mounter, volumes, wiring, io, announcer, clock }, options);
+  const creator = new Creator({ images, registry, mounter, volumes, wiring, io, limits, announcer, clock }, options);
   const starter = new Starter(
     { containerd, images, registry, mounter, sharedMemory, wiring, io, facts, clock, log },
     options,
@@ -87,6 +93,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       remover,
       wiring,
       io,
+      limits,
       announcer,
       clock,
       log,

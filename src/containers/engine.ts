@@ -10,6 +10,7 @@ import type {
   TasksService,
 } from './containerd/index.ts';
 import type { ImageStore } from './images/index.ts';
+import type { LimitAbilities } from './limits/index.ts';
 
 /** What containers need of containerd. A `Containerd` is one; tests bring their own. */
 export interface ContainerEngine {
@@ -82,6 +83,8 @@ export interface ContainersOptions {
   readonly noNewPrivileges?: boolean;
   /** `--init` for containers that say nothing. */
   readonly init?: boolean;
+  /** What the control groups can do; absent: the machine is asked. */
+  readonly limits?: LimitAbilities;
   /** The program for it; absent: the first known one. */
   readonly initPath?: string;
   readonly defaultUlimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];

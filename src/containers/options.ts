@@ -85,6 +85,18 @@ export interface MountOption {
   readonly tmpfsMode?: number;
 }
 
+/** A host path of a block device, and how much of it. */
+export interface BlockRate {
+  readonly path: string;
+  /** Bytes or operations a second. */
+  readonly rate: number;
+}
+
+export interface BlockWeight {
+  readonly path: string;
+  readonly weight: number;
+}
+
 export interface ResourceOptions {
   /** Bytes; 0: no limit. */
   readonly memory: number;
@@ -99,7 +111,15 @@ export interface ResourceOptions {
   readonly cpusetCpus: string;
   readonly cpusetMems: string;
   readonly pidsLimit?: number;
+  /** Microseconds. */
+  readonly cpuRealtimePeriod?: number;
+  readonly cpuRealtimeRuntime?: number;
   readonly blkioWeight: number;
+  readonly blkioWeightDevices?: readonly BlockWeight[];
+  readonly blkioReadBps?: readonly BlockRate[];
+  readonly blkioWriteBps?: readonly BlockRate[];
+  readonly blkioReadIops?: readonly BlockRate[];
+  readonly blkioWriteIops?: readonly BlockRate[];
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly devices: readonly { readonly host: string; readonly container: string; readonly permissions: string }[];
   readonly deviceCgroupRules: readonly string[];

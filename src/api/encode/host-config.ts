@@ -1,5 +1,5 @@
 import type { ContainerView } from '../../containers/contract.ts';
-import type { ContainerSpec, MountOption } from '../../containers/options.ts';
+import type { BlockRate, ContainerSpec, MountOption } from '../../containers/options.ts';
 import type { PortRequest } from '../../model/index.ts';
 
 function orNull<T>(list: readonly T[]): readonly T[] | null {
@@ -44,6 +44,10 @@ function volumeOptionsOf(mount: MountOption) {
   };
 }
 
+function ratesOf(rates: readonly BlockRate[] = []) {
+  return rates.map(({ path, rate }) => ({ Path: path, Rate: rate }));
+}
+
 function resourcesOf({ resources }: ContainerSpec) {
   return {
     CpuShares: resources.cpuShares,
@@ -51,15 +55,15 @@ function resourcesOf({ resources }: ContainerSpec) {
     NanoCpus: resources.nanoCpus,
     CgroupParent: resources.cgroupParent,
     BlkioWeight: resources.blkioWeight,
-    BlkioWeightDevice: [],
-    BlkioDeviceReadBps: [],
-    BlkioDeviceWriteBps: [],
-    BlkioDeviceReadIOps: [],
-    BlkioDeviceWriteIOps: [],
+    BlkioWeightDevice: (resources.blkioWeightDevices ?? []).map(({ path, weight }) => ({ Path: path, Weight: weight })),
+    BlkioDeviceReadBps: ratesOf(resources.blkioReadBps),
+    BlkioDeviceWriteBps: ratesOf(resources.blkioWriteBps),
+    BlkioDeviceReadIOps: ratesOf(resources.blkioReadIops),
+    BlkioDeviceWriteIOps: ratesOf(resources.blkioWriteIops),
     CpuPeriod: resources.cpuPeriod,
     CpuQuota: resources.cpuQuota,
-    CpuRealtimePeriod: 0,
-    CpuRealtimeRuntime: 0,
+    CpuRealtimePeriod: resources.cpuRealtimePeriod ?? 0,
+    CpuRealtimeRuntime: resources.cpuRealtimeRuntime ?? 0,
     CpusetCpus: resources.cpusetCpus,
     CpusetMems: resources.cpusetMems,
     Devices: resources.devices.map((device) => ({

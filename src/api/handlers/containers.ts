@@ -14,7 +14,7 @@ import {
   textOf,
   timeOf,
 } from '../http/index.ts';
-import { CreateBody, parseCreate, parseResources, parseRestart, UpdateBody } from '../wire/index.ts';
+import { CreateBody, parseCreate, parseResources, parseRestart, UpdateBody, validateRestart } from '../wire/index.ts';
 
 type Deps = Pick<ApiDeps, 'containers' | 'facts' | 'clock'>;
 
@@ -122,6 +122,7 @@ async function rename({ containers }: Deps, call: Call) {
 async function update({ containers }: Deps, call: Call) {
   const body = await call.json(UpdateBody);
   if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
+  validateRestart(body.RestartPolicy);
   const resources: Partial<ResourceOptions> = parseResources(body);
   const warnings = await containers.update(call.params.id ?? '', {
     ...(Object.keys(resources).length > 0 ? { resources } : {}),

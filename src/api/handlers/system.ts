@@ -118,7 +118,6 @@ async function info(deps: Deps, call: Call): Promise<Answer> {
     },
     ...machineFacts(engine),
     ...(call.version < 44 ? { BridgeNfIptables: false, BridgeNfIp6tables: false } : {}),
-    OomKillDisable: engine.cgroupVersion === '1',
     Debug: engine.debug,
     NFd: 0,
     NGoroutines: 0,
@@ -152,14 +151,16 @@ async function info(deps: Deps, call: Call): Promise<Answer> {
 }
 
 function machineFacts(engine: EngineFacts) {
+  const { limits } = engine;
   return {
-    MemoryLimit: true,
-    SwapLimit: true,
-    CpuCfsPeriod: true,
-    CpuCfsQuota: true,
-    CPUShares: true,
-    CPUSet: true,
-    PidsLimit: true,
+    MemoryLimit: limits.memory,
+    SwapLimit: limits.swap,
+    OomKillDisable: limits.oomKillDisable,
+    CpuCfsPeriod: limits.cpuCfs,
+    CpuCfsQuota: limits.cpuCfs,
+    CPUShares: limits.cpuShares,
+    CPUSet: limits.cpuset,
+    PidsLimit: limits.pids,
     IPv4Forwarding: engine.ipv4Forwarding,
   };
 }

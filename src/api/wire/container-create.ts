@@ -52,6 +52,8 @@ export type MountBody = v.InferOutput<typeof MountBody>;
 
 export const RestartPolicyBody = v.object({ Name: text, MaximumRetryCount: count });
 
+const rates = v.nullish(v.array(v.object({ Path: text, Rate: count })), []);
+
 /** The members that `POST /containers/{id}/update` takes too. */
 const resources = {
   Memory: count,
@@ -66,10 +68,25 @@ const resources = {
   CpusetCpus: text,
   CpusetMems: text,
   PidsLimit: optionalCount,
+  CpuRealtimePeriod: count,
+  CpuRealtimeRuntime: count,
+  CpuPercent: count,
+  KernelMemory: count,
   BlkioWeight: count,
+  BlkioWeightDevice: v.nullish(v.array(v.object({ Path: text, Weight: count })), []),
+  BlkioDeviceReadBps: rates,
+  BlkioDeviceWriteBps: rates,
+  BlkioDeviceReadIOps: rates,
+  BlkioDeviceWriteIOps: rates,
+  IOMaximumBandwidth: count,
+  IOMaximumIOps: count,
   Ulimits: v.nullish(v.array(v.object({ Name: v.string(), Soft: count, Hard: count })), []),
   Devices: v.nullish(v.array(v.object({ PathOnHost: text, PathInContainer: text, CgroupPermissions: text })), []),
   DeviceCgroupRules: texts,
+  DeviceRequests: v.nullish(
+    v.array(v.object({ Driver: text, Count: count, Capabilities: v.nullish(v.array(texts), []) })),
+    [],
+  ),
   CgroupParent: text,
 };
 
@@ -105,6 +122,8 @@ export const HostConfigBody = v.object({
   UTSMode: text,
   UsernsMode: text,
   ShmSize: count,
+  StorageOpt: textMap,
+  Isolation: text,
   Sysctls: textMap,
   Runtime: text,
   Init: optionalFlag,

@@ -30,7 +30,8 @@ export function parseCreate(body: CreateBody, options: { version: number; platfo
   const host = body.HostConfig ?? v.parse(HostConfigSchema, {});
   const mode = normalizeMode(host.NetworkMode);
   validateCreate(body, host, mode);
-  const { networks, warnings } = parseNetworks(body, mode, options.version);
+  const { networks, warnings: ofNetworks } = parseNetworks(body, mode, options.version);
+  const warnings = [...ofNetworks, ...warningsOf(host)];
   const health = body.Healthcheck ? healthOf(body.Healthcheck) : undefined;
   return {
     networks,
@@ -52,6 +53,15 @@ export function parseCreate(body: CreateBody, options: { version: number; platfo
       ...given('runtime', host.Runtime),
     },
   };
+}
+
+function warningsOf(host: HostConfigBody): string[] {
+  const warnings: string[] = [];
+  if (host.CpuPercent > 0) warnings.push('linux does not support CPU percent. Percent discarded.');
+  if (host.KernelMemory > 0) {
+    warnings.push('Specifying a kernel memory limit is deprecated and will be removed in a future release.');
+  }
+  return warnings;
 }
 
 function processOf(body: CreateBody, host: HostConfigBody): ContainerSpec['process'] {
@@ -141,7 +151,10 @@ function resourcesOf(host: HostConfigBody): ResourceOptions {
     cpusetMems: host.CpusetMems,
     // Zero is how clients say that they said nothing.
     ...given('pidsLimit', host.PidsLimit === 0 ? undefined : host.PidsLimit),
+    ...given('cpuRealtimePeriod', host.CpuRealtimePeriod || undefined),
+    ...given('cpuRealtimeRuntime', host.CpuRealtimeRuntime || undefined),
     blkioWeight: host.BlkioWeight,
+    ...blockDevicesOf(host),
     ulimits: host.Ulimits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
     devices: host.Devices.map((device) => ({
       host: device.PathOnHost,
@@ -150,6 +163,21 @@ function resourcesOf(host: HostConfigBody): ResourceOptions {
     })),
     deviceCgroupRules: host.DeviceCgroupRules,
     cgroupParent: host.CgroupParent,
+  };
+}
+
+type BlockDevices = 'blkioWeightDevices' | 'blkioReadBps' | 'blkioWriteBps' | 'blkioReadIops' | 'blkioWriteIops';
+
+function blockDevicesOf(host: HostConfigBody): Pick<ResourceOptions, BlockDevices> {
+  const rates = (list: HostConfigBody['BlkioDeviceReadBps']) =>
+    list.length > 0 ? list.map(({ Path: path, Rate: rate }) => ({ path, rate })) : undefined;
+  const weights = host.BlkioWeightDevice.map(({ Path: path, Weight: weight }) => ({ path, weight }));
+  return {
+    ...given('blkioWeightDevices', weights.length > 0 ? weights : undefined),
+    ...given('blkioReadBps', rates(host.BlkioDeviceReadBps)),
+    ...given('blkioWriteBps', rates(host.BlkioDeviceWriteBps)),
+    ...given('blkioReadIops', rates(host.BlkioDeviceReadIOps)),
+    ...given('blkioWriteIops', rates(host.BlkioDeviceWriteIOps)),
   };
 }
 
@@ -185,15 +213,21 @@ const ASKED: readonly (readonly [keyof UpdateBody, keyof ResourceOptions])[] = [
   ['NanoCpus', 'nanoCpus'],
   ['CpuShares', 'cpuShares'],
   ['CpuPeriod', 'cpuPeriod'],
+  ['CpuRealtimePeriod', 'cpuRealtimePeriod'],
+  ['CpuRealtimeRuntime', 'cpuRealtimeRuntime'],
   ['CpuQuota', 'cpuQuota'],
   ['CpusetCpus', 'cpusetCpus'],
   ['CpusetMems', 'cpusetMems'],
-  ['PidsLimit', 'pidsLimit'],
   ['BlkioWeight', 'blkioWeight'],
 ];
 
 /** For an update: a member left zero or empty stays as it is. */
 export function parseResources(body: UpdateBody): Partial<ResourceOptions> {
   const asked = ASKED.filter(([wire]) => Boolean(body[wire])).map(([wire, name]) => [name, body[wire]]);
-  return Object.fromEntries(asked);
+  const { PidsLimit: pids } = body;
+  return {
+    ...Object.fromEntries(asked),
+    // Said at all, zero and everything below lifts the limit.
+    ...(pids === null || pids === undefined ? {} : { pidsLimit: pids > 0 ? pids : -1 }),
+  };
 }

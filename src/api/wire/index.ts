@@ -6,4 +6,5 @@ export { assertAllowedOn, parseEndpoint } from './endpoint.ts';
 export * from './fields.ts';
 export * from './network-create.ts';
 export { parseBindings, parseExposed, parsePort } from './ports.ts';
+export { validateRestart } from './validate.ts';
 export { VolumeCreateBody } from './volume-create.ts';

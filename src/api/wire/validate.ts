@@ -1,6 +1,9 @@
 import { invalid } from '../../base/index.ts';
 import type { CreateBody, HostConfigBody } from './container-create.ts';
 
+/** The kernel's. */
+const MAX_HOSTNAME = 64;
+
 function refuse(message: string): never {
   throw invalid('invalid_container', message);
 }
@@ -9,8 +12,12 @@ function refuse(message: string): never {
 export function validateCreate(body: CreateBody, host: HostConfigBody, mode: string): void {
   validateNetworkMode(body, host, mode);
   validateModes(host);
-  validateRestart(host);
-  validateResources(host);
+  if (body.Hostname.length > MAX_HOSTNAME) {
+    refuse(`hostname ${JSON.stringify(body.Hostname)} is too long (maximum ${MAX_HOSTNAME} bytes)`);
+  }
+  validateRestart(host.RestartPolicy);
+  validateAutoRemove(host);
+  validateHost(host);
   if (body.StopTimeout !== null && body.StopTimeout !== undefined && body.StopTimeout < -1) {
     refuse(`invalid StopTimeout: ${body.StopTimeout}`);
   }
@@ -62,36 +69,51 @@ function validateModes(host: HostConfigBody): void {
     refuse(`invalid cgroup namespace mode: ${host.CgroupnsMode}`);
 }
 
-function validateRestart(host: HostConfigBody): void {
-  const { Name: name = '', MaximumRetryCount: retries = 0 } = host.RestartPolicy ?? {};
+/** Also of an update. */
+export function validateRestart(policy: HostConfigBody['RestartPolicy']): void {
+  const { Name: name = '', MaximumRetryCount: retries = 0 } = policy ?? {};
   if (!['', 'no', 'always', 'unless-stopped', 'on-failure'].includes(name)) {
     refuse(
       `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
     );
   }
-  if (retries < 0) refuse('invalid restart policy: maximum retry count cannot be negative');
-  if (retries > 0 && name !== 'on-failure') {
-    refuse("invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  if (name === 'on-failure' && retries < 0) {
+    refuse('invalid restart policy: maximum retry count cannot be negative');
   }
+  if (retries !== 0 && name !== '' && name !== 'on-failure') {
+    const negative = retries < 0 ? ' and cannot be negative' : '';
+    refuse(`invalid restart policy: maximum retry count can only be used with 'on-failure'${negative}`);
+  }
+}
+
+function validateAutoRemove(host: HostConfigBody): void {
+  const name = host.RestartPolicy?.Name ?? '';
   if (host.AutoRemove && !['', 'no'].includes(name)) refuse("can't create 'AutoRemove' container with restart policy");
 }
 
-const SIX_MIB = 6 * 1024 * 1024;
-
-function validateResources(host: HostConfigBody): void {
-  if (host.Memory < 0) refuse(`invalid memory limit: ${host.Memory}`);
-  if (host.Memory > 0 && host.Memory < SIX_MIB) refuse('Minimum memory limit allowed is 6MB');
-  if (host.Memory > 0 && host.MemorySwap > 0 && host.MemorySwap < host.Memory) {
-    refuse('Minimum memoryswap limit should be larger than memory limit, see usage');
-  }
-  if (host.NanoCpus < 0) refuse(`invalid CPU count: ${host.NanoCpus / 1e9}`);
-  if (host.NanoCpus > 0 && host.CpuQuota > 0)
-    refuse('Conflicting options: Nano CPUs and CPU Quota cannot both be set.');
-  if (host.NanoCpus > 0 && host.CpuPeriod > 0)
-    refuse('Conflicting options: Nano CPUs and CPU Period cannot both be set.');
+/** What no Linux engine does; limits themselves are judged by the engine, which knows the kernel. */
+function validateHost(host: HostConfigBody): void {
   if (host.ShmSize < 0) refuse('SHM size can not be less than 0');
   if (host.OomScoreAdj < -1000 || host.OomScoreAdj > 1000) {
     refuse(`Invalid value ${host.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
+  }
+  if (!['', 'default'].includes(host.Isolation.toLowerCase())) {
+    refuse(`invalid isolation '${host.Isolation}' on linux`);
+  }
+  if (host.IOMaximumBandwidth !== 0) {
+    refuse('invalid option: QoS maximum bandwidth configuration is not supported on linux');
+  }
+  if (host.IOMaximumIOps !== 0) refuse('invalid option: QoS maximum IOPs configuration is not supported on linux');
+  if ('' in host.Annotations) {
+    refuse('invalid Annotations: the empty string is not permitted as an annotation key');
+  }
+  if (Object.keys(host.StorageOpt).length > 0) {
+    refuse("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+  }
+  const [request] = host.DeviceRequests;
+  if (request) {
+    const capabilities = request.Capabilities.map((names) => `[${names.join(' ')}]`).join(' ');
+    refuse(`could not select device driver ${JSON.stringify(request.Driver)} with capabilities: [${capabilities}]`);
   }
 }
 

@@ -7,6 +7,9 @@ import {
   parseAttachment,
   parseBytes,
   parseCpus,
+  parseDeviceBytes,
+  parseDeviceCount,
+  parseDeviceWeight,
   parseDuration,
   parseExtraHost,
   parseMount,
@@ -17,6 +20,7 @@ import {
 const bytes = { placeholder: 'bytes', check: parseBytes };
 const duration = { placeholder: 'duration', check: parseDuration, shownDefault: '0s' };
 const map = { placeholder: 'map', shownDefault: 'map[]' };
+const rates = { shownDefault: '[]' };
 const names = { completes: 'containers' } as const;
 
 const IDENTITY: readonly Flag[] = [
@@ -108,6 +112,11 @@ const LIMITS: readonly Flag[] = [
     placeholder: 'uint16',
     shownDefault: '0',
   }),
+  list('blkio-weight-device', 'Block IO weight (relative device weight)', { ...rates, check: parseDeviceWeight }),
+  list('device-read-bps', 'Limit read rate (bytes per second) from a device', { ...rates, check: parseDeviceBytes }),
+  list('device-write-bps', 'Limit write rate (bytes per second) to a device', { ...rates, check: parseDeviceBytes }),
+  list('device-read-iops', 'Limit read rate (IO per second) from a device', { ...rates, check: parseDeviceCount }),
+  list('device-write-iops', 'Limit write rate (IO per second) to a device', { ...rates, check: parseDeviceCount }),
   integer('pids-limit', 'Tune container pids limit (set -1 for unlimited)'),
   bool('oom-kill-disable', 'Disable OOM Killer'),
   integer('oom-score-adj', "Tune host's OOM preferences (-1000 to 1000)"),

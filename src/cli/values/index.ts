@@ -2,6 +2,7 @@
 // Each parser is pure (files named by a flag apart) and throws a plain Error whose text the grammar puts behind the
 // flag's name. Nothing here talks to the daemon.
 export { parseBytes, parseCpus, parseDuration, parseMoment, parseSwap } from './amounts.ts';
+export { parseDeviceBytes, parseDeviceCount, parseDeviceWeight } from './block-devices.ts';
 export { parseFilters } from './filters.ts';
 export { type ImageName, parseImageName } from './image-name.ts';
 export { parseMount, parseVolumes, type VolumeFlags } from './mount.ts';

@@ -2,7 +2,7 @@ import { constants, createReadStream, openSync, readlinkSync, type Stats } from 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Header, type Pack, pack } from 'tar-stream';
-import { deviceNumber } from '../spec/index.ts';
+import { deviceNumber } from '../limits/index.ts';
 import { type Place, Tree } from './tree.ts';
 
 export interface PackOptions {

@@ -4,6 +4,7 @@ import { type Clock, invalid, newId, rfc3339Nano, runAll } from '../../base/inde
 import type { ContainerImages, ContainersOptions } from '../engine.ts';
 import { containerFolder } from '../engine.ts';
 import type { IoHub } from '../io/index.ts';
+import { type LimitAbilities, verifyResources } from '../limits/index.ts';
 import type { ConfiguredNetwork, ContainerSpec } from '../options.ts';
 import { type Container, type ContainerRecord, CREATED, type Registry } from '../records/index.ts';
 import { capabilitiesOf, parseSecurityOptions, withDaemonDefaults } from '../spec/index.ts';
@@ -20,6 +21,7 @@ export interface CreatorDeps {
   readonly volumes: VolumeStore;
   readonly wiring: Wiring;
   readonly io: IoHub;
+  readonly limits: () => LimitAbilities;
   readonly announcer: Announcer;
   readonly clock: Clock;
 }
@@ -28,6 +30,12 @@ export interface CreateRequest {
   readonly name?: string;
   readonly spec: ContainerSpec;
   readonly networks: readonly ConfiguredNetwork[];
+}
+
+export interface Created {
+  readonly container: Container;
+  /** What was asked for and is not to be had here. */
+  readonly warnings: readonly string[];
 }
 
 /** Makes containers that do not run yet: a name, a file tree, volumes, a record. A failure leaves none of them. */
@@ -40,8 +48,13 @@ export class Creator {
     this.#options = options;
   }
 
-  async create(request: CreateRequest): Promise<Container> {
-    const spec = withDaemonDefaults(request.spec, this.#options);
+  async create(request: CreateRequest): Promise<Created> {
+    const asked = withDaemonDefaults(request.spec, this.#options);
+    const { resources, warnings } = verifyResources(asked.resources, {
+      abilities: this.#deps.limits(),
+      update: false,
+    });
+    const spec = { ...asked, resources };
     validate(spec, request.networks);
     const { images, registry, announcer } = this.#deps;
     const id = newId();
@@ -84,7 +97,7 @@ export class Creator {
       undo.unshift(() => this.#deps.wiring.forget(container));
       await registry.save(container);
       announcer.say(container, 'create');
-      return container;
+      return { container, warnings };
     } catch (error) {
       await runAll(undo, `cannot undo the creation of container "${name}"`).catch(() => {});
       throw error;

@@ -13,6 +13,7 @@ import type {
 } from '../contract.ts';
 import type { ContainerEngine, ContainerImages, ContainersOptions } from '../engine.ts';
 import type { IoHub } from '../io/index.ts';
+import type { LimitAbilities } from '../limits/index.ts';
 import { filterContainers, viewOf } from '../query/index.ts';
 import type { Container, ExitNotice, Registry } from '../records/index.ts';
 import { topOf } from '../statistics/index.ts';
@@ -38,6 +39,7 @@ export interface ServiceDeps {
   readonly remover: Remover;
   readonly wiring: Wiring;
   readonly io: IoHub;
+  readonly limits: () => LimitAbilities;
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly log: Log;
@@ -75,8 +77,8 @@ export class ContainerService implements Containers {
   }
 
   async create(request: Parameters<Containers['create']>[0]): ReturnType<Containers['create']> {
-    const container = await this.#deps.creator.create(request);
-    return { id: container.id, warnings: warningsOf(container) };
+    const { container, warnings } = await this.#deps.creator.create(request);
+    return { id: container.id, warnings: [...warnings, ...warningsOf(container)] };
   }
 
   async list(filter: ContainerFilter): Promise<readonly ContainerView[]> {

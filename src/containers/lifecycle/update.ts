@@ -1,8 +1,8 @@
 import { conflict } from '../../base/index.ts';
 import type { ContainerEngine } from '../engine.ts';
+import { changedResources, type LimitAbilities, resourcesOf, verifyResources } from '../limits/index.ts';
 import type { ResourceOptions, RestartPolicy } from '../options.ts';
 import type { Container, Registry } from '../records/index.ts';
-import { resourcesOf } from '../spec/index.ts';
 import type { Announcer } from './announce.ts';
 
 export interface ResourceChange {
@@ -18,6 +18,7 @@ export async function updateContainer(
     readonly containerd: Pick<ContainerEngine, 'tasks'>;
     readonly registry: Registry;
     readonly announcer: Announcer;
+    readonly limits: () => LimitAbilities;
   },
 ): Promise<readonly string[]> {
   const { spec } = container.record;
@@ -31,13 +32,44 @@ export async function updateContainer(
       `Cannot update container ${container.id}: container is marked for removal and cannot be "update".`,
     );
   }
-  const resources = { ...spec.resources, ...change.resources };
+  const { resources: asked, warnings } = verifyChange(change.resources ?? {}, deps.limits());
+  const resources = changedResources(container.id, spec.resources, asked);
   // Only what was asked for: the kernel refuses to write some values again.
-  if (container.running && change.resources && Object.keys(change.resources).length > 0) {
+  if (container.running && Object.keys(asked).length > 0) {
     await deps.containerd.tasks.update(container.id, resourcesOf(resources));
   }
   container.change({ spec: { ...spec, resources, ...(change.restart && { restart: change.restart }) } });
   await deps.registry.save(container);
   deps.announcer.say(container, 'update');
-  return [];
+  return warnings;
+}
+
+const NOTHING: ResourceOptions = {
+  memory: 0,
+  memorySwap: 0,
+  memoryReservation: 0,
+  oomKillDisable: false,
+  nanoCpus: 0,
+  cpuShares: 0,
+  cpuPeriod: 0,
+  cpuQuota: 0,
+  cpusetCpus: '',
+  cpusetMems: '',
+  blkioWeight: 0,
+  ulimits: [],
+  devices: [],
+  deviceCgroupRules: [],
+  cgroupParent: '',
+};
+
+/** Docker judges a change by itself, as if the container had no limits yet; then it is laid over those there are. */
+function verifyChange(
+  change: Partial<ResourceOptions>,
+  abilities: LimitAbilities,
+): { readonly resources: Partial<ResourceOptions>; readonly warnings: readonly string[] } {
+  const { resources, warnings } = verifyResources({ ...NOTHING, ...change }, { abilities, update: true });
+  // Without a way to limit swap, the verdict says "unlimited" for it.
+  const names = new Set([...Object.keys(change), 'memorySwap']);
+  const kept = Object.entries(resources).filter(([name, value]) => names.has(name) && Boolean(value));
+  return { resources: Object.fromEntries(kept), warnings };
 }

@@ -1,11 +1,11 @@
 import type { Mount } from '../containerd/index.ts';
 import type { MountPoint } from '../contract.ts';
+import { resourcesOf } from '../limits/index.ts';
 import type { ContainerRecord } from '../records/index.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { ALL_DEVICES_RULE, allHostDevices, DEFAULT_DEVICE_RULES, hostDevices, parseDeviceRule } from './devices.ts';
 import type { HostFacts } from './host-facts.ts';
 import { systemMounts, userMounts } from './mounts.ts';
-import { resourcesOf } from './resources.ts';
 import { layersOf, readTreeFile } from './rootfs.ts';
 import { defaultSeccomp } from './seccomp.ts';
 import { parseSecurityOptions } from './security.ts';
@@ -99,9 +99,8 @@ export function buildSpec(input: SpecInput): object {
       capabilities: { bounding: capabilities, effective: sets, permitted: sets, inheritable: [], ambient: [] },
       noNewPrivileges: settings.noNewPrivileges,
       rlimits: rlimitsOf(withDefaults(resources.ulimits, input.defaultUlimits), facts),
-      ...(security.oomScoreAdj > 0 || (security.oomScoreAdj < 0 && facts.mayLowerOomScore)
-        ? { oomScoreAdj: security.oomScoreAdj }
-        : {}),
+      // Always said: the shim's own score is not the container's.
+      oomScoreAdj: facts.mayLowerOomScore ? security.oomScoreAdj : Math.max(security.oomScoreAdj, facts.oomScoreAdj),
       ...(settings.apparmor && facts.apparmor ? { apparmorProfile: settings.apparmor } : {}),
     },
     root: { path: 'rootfs', readonly: security.readonlyRootfs },

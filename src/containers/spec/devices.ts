@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalid, messageOf } from '../../base/index.ts';
+import { deviceNumber } from '../limits/index.ts';
 
 export interface OciDevice {
   readonly path: string;
@@ -118,14 +119,5 @@ function deviceAt(path: string, container: string): OciDevice | null {
     fileMode: stat.mode & 0o777,
     uid: stat.uid,
     gid: stat.gid,
-  };
-}
-
-/** As glibc packs them. */
-export function deviceNumber(device: number): { major: number; minor: number } {
-  const value = BigInt(device);
-  return {
-    major: Number(((value >> 8n) & 0xfffn) | ((value >> 32n) & ~0xfffn)),
-    minor: Number((value & 0xffn) | ((value >> 12n) & 0xffffff00n)),
   };
 }

@@ -8,6 +8,8 @@ export interface HostFacts {
   /** Our own bounding set: bit n for capability n. */
   readonly capabilities: bigint;
   readonly mayLowerOomScore: boolean;
+  /** Our own; without the right to lower it, a container's is never below. */
+  readonly oomScoreAdj: number;
   /** `RLIMIT_NOFILE` → our own hard limit, where there is one. Empty when we may raise limits. */
   readonly hardLimits: Readonly<Record<string, number>>;
 }
@@ -44,6 +46,7 @@ export function readHostFacts(): HostFacts {
     apparmor: existsSync('/sys/kernel/security/apparmor/profiles'),
     capabilities: mask('CapBnd'),
     mayLowerOomScore: privileged,
+    oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'utf8')),
     hardLimits: privileged ? {} : hardLimits(readFileSync('/proc/self/limits', 'utf8')),
   };
 }

@@ -7,7 +7,6 @@ export * from './devices.ts';
 export * from './exec.ts';
 export * from './host-facts.ts';
 export { initProgram } from './init-program.ts';
-export * from './resources.ts';
 export * from './rootfs.ts';
 export * from './seccomp.ts';
 export * from './security.ts';

@@ -3,14 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { deviceNumber, resourcesOf } from '../limits/index.ts';
 import type { ContainerRecord } from '../records/index.ts';
 import { CREATED } from '../records/index.ts';
 import { specOf } from '../testing/index.ts';
 import { buildSpec, environmentOf } from './build.ts';
 import { capabilitiesOf } from './capabilities.ts';
-import { deviceNumber, parseDeviceRule } from './devices.ts';
+import { parseDeviceRule } from './devices.ts';
 import { type HostFacts, hardLimits } from './host-facts.ts';
-import { resourcesOf } from './resources.ts';
 import { layersOf, listTree, readTreeFile } from './rootfs.ts';
 import { defaultSeccomp } from './seccomp.ts';
 import { parseSecurityOptions } from './security.ts';
@@ -22,6 +22,7 @@ const FACTS: HostFacts = {
   apparmor: false,
   capabilities: (1n << 41n) - 1n,
   mayLowerOomScore: false,
+  oomScoreAdj: 0,
   hardLimits: { RLIMIT_NOFILE: 20_000 },
 };
 
@@ -132,7 +133,7 @@ describe('the specification of a container', () => {
       security: { oomScoreAdj: -500 },
     });
     assert.deepEqual(spec.process.rlimits, [{ type: 'RLIMIT_NOFILE', soft: 20_000, hard: 20_000 }]);
-    assert.equal(spec.process.oomScoreAdj, undefined);
+    assert.equal(spec.process.oomScoreAdj, 0);
   });
 
   it('lets the user’s mounts take the place of its own, parents first', () => {
