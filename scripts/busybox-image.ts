@@ -12,6 +12,8 @@ export interface BusyboxImageOptions {
   readonly iputils?: boolean;
   /** Further members of the image's config (`ExposedPorts`, `Volumes`, `User`, `Healthcheck`, …). */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Programs of this machine, with their libraries: path in the image → path here. */
+  readonly programs?: Readonly<Record<string, string>>;
   /** Further files, by absolute path. */
   readonly files?: Readonly<Record<string, string | Buffer>>;
 }
@@ -76,19 +78,23 @@ function addRootFilesystem(tar: Pack, options: BusyboxImageOptions): void {
   );
   entry({ name: 'etc/group', mode: 0o644 }, 'root:x:0:\nusers:x:100:nobody\nnogroup:x:65534:\n');
   entry({ name: 'etc/nsswitch.conf', mode: 0o644 }, 'hosts: files dns\n');
-  if (options.iputils === true) addIputils(entry);
+  if (options.iputils === true) {
+    addProgram(entry, '/bin/ping', execFileSync('sh', ['-c', 'command -v ping'], { encoding: 'utf8' }).trim());
+  }
+  for (const [path, source] of Object.entries(options.programs ?? {})) addProgram(entry, path, source);
   for (const [path, content] of Object.entries(options.files ?? {})) {
     entry({ name: path.replace(/^\//, ''), mode: 0o755 }, content);
   }
 }
 
-function addIputils(entry: (header: Partial<Header> & { name: string }, content: Buffer) => void): void {
-  const ping = execFileSync('sh', ['-c', 'command -v ping'], { encoding: 'utf8' }).trim();
-  entry({ name: 'bin/ping', mode: 0o755 }, readFileSync(ping));
-  const libraries = execFileSync('ldd', [ping], { encoding: 'utf8' }).matchAll(/(\/\S+)\s+\(0x/g);
-  for (const [, path = ''] of libraries) {
-    const directory = path.includes('ld-linux') ? path.split('/')[1] : 'lib';
-    entry({ name: `${directory}/${basename(path)}`, mode: 0o755 }, readFileSync(path));
+type AddEntry = (header: Partial<Header> & { name: string }, content: Buffer) => void;
+
+function addProgram(entry: AddEntry, path: string, source: string): void {
+  entry({ name: path.replace(/^\//, ''), mode: 0o755 }, readFileSync(source));
+  const libraries = execFileSync('ldd', [source], { encoding: 'utf8' }).matchAll(/(\/\S+)\s+\(0x/g);
+  for (const [, library = ''] of libraries) {
+    const directory = library.includes('ld-linux') ? library.split('/')[1] : 'lib';
+    entry({ name: `${directory}/${basename(library)}`, mode: 0o755 }, readFileSync(library));
   }
 }
 

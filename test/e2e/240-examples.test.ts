@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertUnchanged, type Engine, ok, type Snapshot, snapshot, startEngine } from '../support/index.ts';
+import { assertUnchanged, type Engine, type Snapshot, snapshot, startEngine } from '../support/index.ts';
 
 const FOLDER = fileURLToPath(new URL('../../examples', import.meta.url));
 const FAIRWAY = fileURLToPath(new URL('../../bin/fairway', import.meta.url));
@@ -14,6 +14,7 @@ const EXAMPLES: Readonly<Record<string, RegExp>> = {
   'named-pipe.sh': /^one\ntwo\nthree$/,
   'network.ts': /^example-server answered: a page$/,
   'shared-file.sh': /^a letter$/,
+  'testcontainers.ts': /^the server answered: a page$/,
   'unix-socket.sh': /a message through the socket$/,
 };
 
@@ -38,8 +39,13 @@ describe('the examples', () => {
     test(`${name} does what it says`, async () => {
       const { daemon, host } = engine;
       const program = name.endsWith('.ts') ? process.execPath : 'sh';
-      const env = { DOCKER_HOST: `unix://${daemon.socket}`, DOCKER: FAIRWAY };
-      assert.match(await ok([program, join(FOLDER, name)], { env }), expected);
+      const env = {
+        DOCKER_HOST: `unix://${daemon.socket}`,
+        DOCKER: FAIRWAY,
+        TESTCONTAINERS_HOST_OVERRIDE: 'localhost',
+        TMPDIR: join(host.directory, 'lib'),
+      };
+      assert.match(await host.ok([program, join(FOLDER, name)], { env }), expected);
       await assertUnchanged(host, clean);
       assert.equal(await engine.docker('ps', '-aq'), '');
       assert.equal(await engine.docker('volume', 'ls', '-q'), '');

@@ -9,7 +9,7 @@ import { TestLan } from './lan.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const DOCKER_20 = join(ROOT, '.cache/docker20/usr/bin/docker');
+export const DOCKER_20 = join(ROOT, '.cache/docker20/usr/bin/docker');
 
 /** A command line client bound to one daemon. */
 export interface Client {
