@@ -1,4 +1,5 @@
 import type { Cidr, Id, Ip, IpFamily, Mac } from '../base/index.ts';
+import type { Drift } from './drift.ts';
 import type { EndpointRequest } from './endpoint.ts';
 import type { FirewallEntry } from './firewall.ts';
 import type { NetworkRecord, PoolRequest, Scope } from './network.ts';
@@ -91,8 +92,26 @@ export interface NetworkDriver {
   /** Tells the neighbours where the address now is (gratuitous ARP, unsolicited NA). Optional. */
   announce?(spec: AttachSpec, state: Attachment['state']): void;
 
+  /** What of the network is not as {@link createNetwork} made it; {@link restoreNetwork} makes it good. Touches nothing. */
+  verifyNetwork?(network: NetworkRecord): readonly Drift[];
+
+  /** What of a live endpoint is not as {@link attach} made it. The sandbox exists. Touches nothing. */
+  verifyAttachment?(spec: AttachSpec, state: Attachment['state']): readonly Drift[];
+
+  /** Makes good what {@link verifyAttachment} finds, by difference; its network is whole already. */
+  repairAttachment?(spec: AttachSpec, state: Attachment['state']): Promise<Attachment>;
+
+  /** What {@link sweep} would remove. */
+  orphans?(known: KnownObjects): readonly Drift[];
+
   /** After a restart: removes what carries this driver's mark and belongs to nothing known. Optional. */
-  sweep?(known: { readonly networks: ReadonlySet<Id>; readonly endpoints: ReadonlySet<Id> }): Promise<void>;
+  sweep?(known: KnownObjects): Promise<void>;
+}
+
+/** Ids of what exists, or is being made or removed at this moment. */
+export interface KnownObjects {
+  readonly networks: ReadonlySet<Id>;
+  readonly endpoints: ReadonlySet<Id>;
 }
 
 /** The part of a network request that drivers judge. */

@@ -1,4 +1,5 @@
 import type { Cidr, Id, Ip } from '../base/index.ts';
+import type { Drift } from './drift.ts';
 import type { Protocol } from './endpoint.ts';
 
 export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
@@ -69,6 +70,8 @@ export interface Firewall {
   /** Makes the table hold exactly these entries, in one transaction, whatever was there. */
   replaceAll(entries: readonly FirewallEntry[]): Promise<void>;
   apply(change: { readonly add?: readonly FirewallEntry[]; readonly remove?: readonly FirewallEntry[] }): Promise<void>;
+  /** What of our table is not as it should be, by comparing it whole: for a look now and then. Touches nothing. */
+  verify(): Promise<readonly Drift[]>;
   /** What it holds now. */
   entries(): readonly FirewallEntry[];
   /** Removes our tables. Only when the daemon gives up its networks for good (tests). */

@@ -5,3 +5,4 @@ export type * from './contract.ts';
 export { type DefaultRoute, type DefaultRoutes, KernelHost, type SandboxHost } from './host/index.ts';
 export { createNetworking, type Networking, type NetworkingDeps, type NetworkingOptions } from './networking.ts';
 export type { DefaultBridge } from './predefined.ts';
+export type { Reconciler } from './reconcile/index.ts';

@@ -58,17 +58,22 @@ export interface StoredState {
   readonly unfinished: readonly { readonly id: Id; readonly what: Unfinished }[];
 }
 
+export async function loadUnfinished(store: Store): Promise<StoredState['unfinished']> {
+  const found = await store.list<Unfinished>(UNFINISHED);
+  return found.map(({ key, value }) => ({ id: key.slice(UNFINISHED.length) as Id, what: value }));
+}
+
 export async function loadState(store: Store): Promise<StoredState> {
   const [networks, sandboxes, endpoints, unfinished] = await Promise.all([
     store.list<NetworkRecord>(NETWORKS),
     store.list<SandboxRecord>(SANDBOXES),
     store.list<StoredEndpoint>(ENDPOINTS),
-    store.list<Unfinished>(UNFINISHED),
+    loadUnfinished(store),
   ]);
   return {
     networks: networks.map(({ value }) => value),
     sandboxes: sandboxes.map(({ value }) => value),
     endpoints: endpoints.map(({ value }) => value).sort((a, b) => a.order - b.order),
-    unfinished: unfinished.map(({ key, value }) => ({ id: key.slice(UNFINISHED.length) as Id, what: value })),
+    unfinished,
   };
 }

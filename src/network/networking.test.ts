@@ -113,7 +113,7 @@ describe('a change that fails at any call', () => {
       },
       async (fake, _before, call) => {
         await fake.networking.sandboxes.close(id);
-        if (call !== 'host.removeNamespace') assert.deepEqual([...fake.host.namespaces], [], call);
+        if (call !== 'host.removeNamespace') assert.deepEqual([...fake.host.pinned], [], call);
         if (call !== 'driver.detach') assert.deepEqual([...fake.driver.links], [], call);
         const again = await FakeNetworking.start(fake.store);
         assert.deepEqual(await again.store.list('unfinished/'), [], call);

@@ -1,4 +1,4 @@
-import { type Clock, type Log, runAll, silentLog, systemClock } from '../base/index.ts';
+import { type Clock, type Id, type Log, runAll, Serial, silentLog, systemClock } from '../base/index.ts';
 import type {
   EventSink,
   Firewall,
@@ -16,6 +16,7 @@ import { AddressBook, Attacher, Wiring } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { NetworkManager } from './networks.ts';
 import { type DefaultBridge, makePredefined } from './predefined.ts';
+import { Reconciler, watchHost } from './reconcile/index.ts';
 import { SandboxManager } from './sandboxes.ts';
 import { NetworkState } from './state.ts';
 
@@ -51,6 +52,10 @@ export interface Networking {
    * name, and makes the predefined networks.
    */
   start(alive: (sandbox: SandboxRecord) => boolean): Promise<void>;
+  /** `processOf`: one that lives in the sandboxes of that owner, by which an unpinned namespace is found again. */
+  reconciler(processOf: (ownerId: Id) => number | undefined): Reconciler;
+  /** Makes good what others take away from us on the host, as it happens. */
+  watch(reconciler: Reconciler): Disposable;
   /** Lets go of what this process holds (ports of the host, relays). Containers and their packets go on without it. */
   stop(): Promise<void>;
 }
@@ -62,20 +67,25 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const clock = deps.clock ?? systemClock;
   const drivers = new Map(deps.drivers.map((driver) => [driver.traits.name, driver]));
   const state = new NetworkState();
+  const netnsDir = options.netnsDir ?? '/run/netns';
   const addresses = new AddressBook({ ipam });
   const wiring = new Wiring({ host, firewall, ports, resolver, log, ...(relay === undefined ? {} : { relay }) });
   const attacher = new Attacher({ state, store, addresses, wiring, host, resolver, events, clock, log });
   const hostServers = (): ResolvConf['servers'] => hostResolvConf().servers;
+  const turns = new Serial<Id>();
   const networks = new NetworkManager({
     ...{ state, store, ipam, addresses, firewall, host, drivers, events, hostServers, clock, log },
   });
   const sandboxes = new SandboxManager(
-    { state, store, ipam, addresses, attacher, wiring, firewall, resolver, host, drivers, hostResolvConf, log },
-    options.netnsDir === undefined ? {} : { netnsDir: options.netnsDir },
+    { state, store, ipam, addresses, attacher, wiring, firewall, resolver, host, drivers, turns, hostResolvConf, log },
+    { netnsDir },
   );
   return {
     networks,
     sandboxes,
+    reconciler: (processOf) =>
+      new Reconciler({ state, store, drivers, host, firewall, wiring, turns, netnsDir, processOf, log }),
+    watch: (reconciler) => watchHost({ state, host, reconciler, netnsDir, clock }),
     start: async (alive) => {
       await sandboxes.restore(alive);
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});

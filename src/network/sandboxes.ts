@@ -1,4 +1,4 @@
-import { type Id, type Log, notFound, Serial, shortId, silentLog } from '../base/index.ts';
+import { type Id, type Log, notFound, type Serial, shortId, silentLog } from '../base/index.ts';
 import type {
   EndpointRecord,
   Firewall,
@@ -38,6 +38,8 @@ export interface SandboxManagerDeps {
   readonly resolver: Resolver;
   readonly host: SandboxHost;
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
+  /** Calls on one sandbox, one after the other. */
+  readonly turns: Serial<Id>;
   /** The host's resolv.conf, as it is now. */
   readonly hostResolvConf: () => ResolvConf;
   readonly log?: Log;
@@ -52,10 +54,11 @@ export class SandboxManager implements Sandboxes {
   readonly #deps: SandboxManagerDeps;
   readonly #netnsDir: string;
   readonly #log: Log;
-  readonly #turns = new Serial<Id>();
+  readonly #turns: Serial<Id>;
 
   constructor(deps: SandboxManagerDeps, options: SandboxManagerOptions = {}) {
     this.#deps = deps;
+    this.#turns = deps.turns;
     this.#netnsDir = options.netnsDir ?? '/run/netns';
     this.#log = deps.log ?? silentLog;
   }

@@ -98,6 +98,14 @@ export class NetworkState {
     return [...(this.#endpoints.get(networkId)?.values() ?? [])];
   }
 
+  findEndpoint(id: Id): LiveEndpoint | undefined {
+    for (const endpoints of this.#endpoints.values()) {
+      const found = endpoints.get(id);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
   addEndpoint(endpoint: LiveEndpoint): void {
     const { networkId, id } = endpoint.record;
     const all = this.#endpoints.get(networkId) ?? new Map<Id, LiveEndpoint>();

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { type Clock, type Id, type Log, newId, silentLog, systemClock } from '../../src/base/index.ts';
 import { BridgeDriver, DiscardedLinks, HostDriver, NoneDriver } from '../../src/drivers/index.ts';
-import { Nft, openNetns, Rtnl, runInNetns } from '../../src/kernel/index.ts';
+import { Nft, openNetns, Rtnl, runInNetns, scratchNft } from '../../src/kernel/index.ts';
 import type { EngineEvent, NetworkDriver, Store } from '../../src/model/index.ts';
 import { createNetworking, KernelHost, type Networking, type NetworkingOptions } from '../../src/network/index.ts';
 import { NetnsSandboxSockets, WorkerResolver } from '../../src/services/dns/index.ts';
@@ -78,7 +78,7 @@ export class NetworkLab implements AsyncDisposable {
       {
         store: this.store,
         ipam: new PoolIpam({ engineId: 'lab' }),
-        firewall: new NftFirewall({ nft, log }),
+        firewall: new NftFirewall({ nft, scratch: scratchNft, log }),
         ports,
         relay: new NodePortRelay({ sockets: ports, log }),
         resolver,

@@ -1,10 +1,12 @@
 import { conflict, type Id, type IpFamily, type Log, type Mac, messageOf, silentLog } from '../../base/index.ts';
-import { type Link, openNetns, type Rtnl, writeSysctl } from '../../kernel/index.ts';
+import { type Link, openNetns, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
 import type {
   Attachment,
   AttachSpec,
+  Drift,
   DriverNetworkRequest,
   DriverTraits,
+  KnownObjects,
   NetworkDriver,
   NetworkRecord,
   NetworkSetup,
@@ -13,12 +15,14 @@ import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf } from '../marks.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
-import { createVethPort, removeVethPort } from '../veth-port.ts';
+import { makeGoodSandboxLink } from '../sandbox-link-drift.ts';
+import { createVethPort, hostNames, removeVethPort } from '../veth-port.ts';
 import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
 import { bridgeName, type PortPlan, planBridge, planPort } from './plan.ts';
 import { checkBridgeRequest } from './validate.ts';
+import { bridgeDrift, portDrift } from './verify.ts';
 
 export interface BridgeDriverDeps {
   /** In the namespace of the daemon. */
@@ -48,7 +52,8 @@ export class BridgeDriver implements NetworkDriver {
   readonly #log: Log;
   readonly #ipForward: boolean;
   #bridgedPacketsSettled = false;
-  readonly #forwarding = new Set<IpFamily>();
+  /** Keys that this host does not let us write. */
+  readonly #unforwarded = new Set<string>();
 
   constructor(deps: BridgeDriverDeps, options: BridgeDriverOptions = {}) {
     this.#rtnl = deps.rtnl;
@@ -89,7 +94,7 @@ export class BridgeDriver implements NetworkDriver {
   async attach(spec: AttachSpec): Promise<Attachment> {
     const plan = planPort(spec);
     this.#discarded.postpone();
-    const name = bridgeName(spec.network.id, parseBridgeOptions(spec.network.options, spec.network.internal));
+    const { bridge: name } = this.#portNames(spec, {});
     const bridge = this.#rtnl.links.get(name);
     if (bridge === undefined) {
       throw conflict('bridge_missing', `cannot attach to network "${spec.network.name}": bridge ${name} is missing`);
@@ -104,11 +109,7 @@ export class BridgeDriver implements NetworkDriver {
       alias: endpointMark(spec.endpointId),
       ipv6AddressGeneration: 'none',
     });
-    // Where bridged packets pass the packet filter, a container's way to its own published port leads out by its own port.
-    const hairpin = bridgedPacketsAreFiltered();
-    if (plan.isolated || hairpin) {
-      this.#rtnl.links.setBridgePort(host.index, { isolated: plan.isolated, ...(hairpin ? { hairpin } : {}) });
-    }
+    this.#settlePort(host, plan);
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: plan.addresses, sysctls: plan.endpoint.sysctls });
     undo.move();
     return attachment(spec, plan, host.name);
@@ -123,21 +124,74 @@ export class BridgeDriver implements NetworkDriver {
     return attachment(spec, plan, String(state.hostLink ?? plan.hostNames[0]));
   }
 
+  verifyNetwork(network: NetworkRecord): readonly Drift[] {
+    return [...bridgeDrift(this.#rtnl, network, planBridge(network)), ...this.#forwardingDrift(network)];
+  }
+
+  verifyAttachment(spec: AttachSpec, state: Attachment['state']): readonly Drift[] {
+    return portDrift(this.#rtnl, spec, this.#portNames(spec, state));
+  }
+
+  async repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
+    const names = this.#portNames(spec, state);
+    const host = this.#rtnl.links.get(names.host);
+    const bridge = this.#rtnl.links.get(names.bridge);
+    const whole = host !== undefined && ownerOf(host).endpoint === spec.endpointId && makeGoodSandboxLink(spec);
+    if (!whole || bridge === undefined) {
+      await this.detach(spec, state);
+      return this.attach(spec);
+    }
+    this.#rtnl.links.set(host.index, { up: true, masterIndex: bridge.index });
+    this.#settlePort(host, planPort(spec));
+    return this.restoreAttachment(spec, state);
+  }
+
   announce(spec: AttachSpec, state: Attachment['state']): void {
     if (typeof state.mac === 'string') announceAddresses(spec, state.mac as Mac);
   }
 
-  async sweep(known: { readonly networks: ReadonlySet<Id>; readonly endpoints: ReadonlySet<Id> }): Promise<void> {
-    for (const link of this.#rtnl.links.list()) {
+  orphans(known: KnownObjects): readonly Drift[] {
+    return this.#orphanLinks(known).map((link) => {
       const { network, endpoint } = ownerOf(link);
-      const orphan =
-        (link.kind === 'bridge' && network !== undefined && !known.networks.has(network)) ||
-        (link.kind === 'veth' && endpoint !== undefined && !known.endpoints.has(endpoint));
-      if (!orphan) continue;
-      this.#log.warn({ link: link.name, network, endpoint }, 'removing a link that belongs to nothing known');
+      return {
+        ...{ kind: 'link', problem: 'orphan', object: link.name },
+        ...(network === undefined ? {} : { networkId: network }),
+        ...(endpoint === undefined ? {} : { endpointId: endpoint }),
+      };
+    });
+  }
+
+  async sweep(known: KnownObjects): Promise<void> {
+    for (const link of this.#orphanLinks(known)) {
+      this.#log.warn({ link: link.name, ...ownerOf(link) }, 'removing a link that belongs to nothing known');
       this.#discarded.discard(link);
     }
     this.#discarded.flush();
+  }
+
+  #orphanLinks(known: KnownObjects): readonly Link[] {
+    return this.#rtnl.links.list().filter((link) => {
+      const { network, endpoint } = ownerOf(link);
+      return (
+        (link.kind === 'bridge' && network !== undefined && !known.networks.has(network)) ||
+        (link.kind === 'veth' && endpoint !== undefined && !known.endpoints.has(endpoint))
+      );
+    });
+  }
+
+  #settlePort(host: Link, { isolated }: PortPlan): void {
+    // Where bridged packets pass the packet filter, a container's way to its own published port leads out by its own port.
+    const hairpin = bridgedPacketsAreFiltered();
+    if (!isolated && !hairpin) return;
+    this.#rtnl.links.setBridgePort(host.index, { isolated, ...(hairpin ? { hairpin } : {}) });
+  }
+
+  #portNames(spec: AttachSpec, state: Attachment['state']): { readonly host: string; readonly bridge: string } {
+    const { id, options, internal } = spec.network;
+    return {
+      host: String(state.hostLink ?? hostNames(spec.endpointId)[0]),
+      bridge: bridgeName(id, parseBridgeOptions(options, internal)),
+    };
   }
 
   #makeGood(network: NetworkRecord): NetworkSetup {
@@ -163,24 +217,36 @@ export class BridgeDriver implements NetworkDriver {
     }
   }
 
-  /** Once for each family and daemon. */
+  /** Once for each family and daemon, and whenever somebody turned it off. */
   #forward(network: NetworkRecord): void {
     if (!this.#ipForward) return;
-    const families: readonly IpFamily[] = [
-      ...(network.enableIpv4 ? [4 as const] : []),
-      ...(network.enableIpv6 ? [6 as const] : []),
-    ];
-    for (const family of families.filter((one) => !this.#forwarding.has(one))) {
-      const keys =
-        family === 4 ? ['net.ipv4.ip_forward'] : ['net.ipv6.conf.default.forwarding', 'net.ipv6.conf.all.forwarding'];
+    for (const key of forwardingKeys(network)) {
       try {
-        for (const key of keys) writeSysctl(key, 1);
-        this.#forwarding.add(family);
+        writeSysctl(key, 1);
       } catch (error) {
-        this.#log.warn({ family, reason: messageOf(error) }, 'cannot turn on forwarding: containers may not get out');
+        if (this.#unforwarded.has(key)) continue;
+        this.#unforwarded.add(key);
+        this.#log.warn({ key, reason: messageOf(error) }, 'cannot turn on forwarding: containers may not get out');
       }
     }
   }
+
+  #forwardingDrift(network: NetworkRecord): readonly Drift[] {
+    if (!this.#ipForward) return [];
+    return forwardingKeys(network)
+      .filter((key) => !this.#unforwarded.has(key) && readSysctl(key) !== '1')
+      .map((key) => ({
+        ...{ networkId: network.id, kind: 'sysctl', problem: 'different', object: key },
+        detail: 'off, should be on',
+      }));
+  }
+}
+
+function forwardingKeys({ enableIpv4, enableIpv6 }: NetworkRecord): readonly string[] {
+  return [
+    ...(enableIpv4 ? ['net.ipv4.ip_forward'] : []),
+    ...(enableIpv6 ? ['net.ipv6.conf.default.forwarding', 'net.ipv6.conf.all.forwarding'] : []),
+  ];
 }
 
 function attachment(spec: AttachSpec, plan: PortPlan, hostLink: string): Attachment {

@@ -1,10 +1,12 @@
-import { cidrText, conflict, familyOf, parseCidr } from '../../base/index.ts';
+import { cidrText, conflict, parseCidr } from '../../base/index.ts';
 import { isErrno, type Link, type Rtnl, requireFeature, writeSysctl } from '../../kernel/index.ts';
 import type { NetworkRecord } from '../../model/index.ts';
 import { discardedName } from '../discarded-links.ts';
 import { networkMark, ownerOf } from '../marks.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import type { BridgePlan } from './plan.ts';
+import { makeGoodRoutes } from './routes.ts';
+import { bridgeSettings } from './settings.ts';
 
 const USUAL_MTU = 1500;
 
@@ -34,8 +36,9 @@ export function makeGoodBridge(rtnl: Rtnl, network: NetworkRecord, plan: BridgeP
     added.push(cidrText(cidr));
     undo.defer(() => rtnl.addresses.remove(index, cidr));
   }
-  settings(plan);
+  for (const { key, value } of bridgeSettings(plan)) writeSysctl(key, value);
   rtnl.links.set(index, { up: true });
+  makeGoodRoutes(rtnl, link, plan.addresses);
   undo.move();
   return ours ? {} : { addedAddresses: addedBefore(network, added).join(' ') };
 }
@@ -87,20 +90,4 @@ function uplinkMtu(rtnl: Rtnl): number | undefined {
   const route = rtnl.routes.lookup(parseCidr('192.0.2.1/32').ip);
   const uplink = route?.linkIndex === undefined ? undefined : rtnl.links.get(route.linkIndex);
   return uplink !== undefined && uplink.mtu < USUAL_MTU ? uplink.mtu : undefined;
-}
-
-function settings(plan: BridgePlan): void {
-  const set = (family: 'ipv4' | 'ipv6', setting: string, value: number): void =>
-    writeSysctl(['net', family, 'conf', plan.name, setting], value);
-  // Ports published on 127.0.0.1 are translated from there; the packet filter keeps everybody else from using it.
-  if (plan.addresses.some((cidr) => familyOf(cidr.ip) === 4)) set('ipv4', 'route_localnet', 1);
-  // Isolated ports do not hear each other: the host answers for them, and the packet filter lets linked ports through.
-  if (!plan.options.icc) {
-    set('ipv4', 'proxy_arp_pvlan', 1);
-    writeSysctl(['net', 'ipv4', 'neigh', plan.name, 'proxy_delay'], 0);
-  }
-  if (!plan.ipv6) return;
-  set('ipv6', 'disable_ipv6', 0);
-  set('ipv6', 'accept_ra', 0);
-  set('ipv6', 'accept_dad', 0);
 }

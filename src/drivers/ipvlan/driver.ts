@@ -2,6 +2,7 @@ import { type Rtnl, requireFeature } from '../../kernel/index.ts';
 import type {
   Attachment,
   AttachSpec,
+  Drift,
   DriverNetworkRequest,
   DriverTraits,
   NetworkDriver,
@@ -10,6 +11,7 @@ import type {
 } from '../../model/index.ts';
 import type { ParentLinks } from '../parent/index.ts';
 import { deleteSandboxLink, makeSandboxLink } from '../sandbox-link.ts';
+import { repairSandboxLink, sandboxLinkDrift } from '../sandbox-link-drift.ts';
 import { parseIpvlanOptions } from './options.ts';
 import { type IpvlanPlan, planIpvlan } from './plan.ts';
 
@@ -75,6 +77,14 @@ export class IpvlanDriver implements NetworkDriver {
 
   restoreAttachment(spec: AttachSpec): Attachment {
     return attachment(spec, planIpvlan({ ...withoutMac(spec) }));
+  }
+
+  verifyAttachment(spec: AttachSpec): readonly Drift[] {
+    return sandboxLinkDrift(spec);
+  }
+
+  repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
+    return repairSandboxLink(this, spec, state);
   }
 
   async sweep(): Promise<void> {

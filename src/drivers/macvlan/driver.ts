@@ -3,6 +3,7 @@ import { type Rtnl, requireFeature } from '../../kernel/index.ts';
 import type {
   Attachment,
   AttachSpec,
+  Drift,
   DriverNetworkRequest,
   DriverTraits,
   NetworkDriver,
@@ -11,6 +12,7 @@ import type {
 } from '../../model/index.ts';
 import type { ParentLinks } from '../parent/index.ts';
 import { announceAddresses, deleteSandboxLink, makeSandboxLink } from '../sandbox-link.ts';
+import { repairSandboxLink, sandboxLinkDrift } from '../sandbox-link-drift.ts';
 import { parseMacvlanOptions } from './options.ts';
 import { checkMacvlanRequest, type MacvlanPlan, planMacvlan } from './plan.ts';
 
@@ -85,6 +87,14 @@ export class MacvlanDriver implements NetworkDriver {
 
   restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment {
     return attachment(spec, planMacvlan(spec), typeof state.mac === 'string' ? (state.mac as Mac) : undefined);
+  }
+
+  verifyAttachment(spec: AttachSpec): readonly Drift[] {
+    return sandboxLinkDrift(spec);
+  }
+
+  repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
+    return repairSandboxLink(this, spec, state);
   }
 
   announce(spec: AttachSpec, state: Attachment['state']): void {

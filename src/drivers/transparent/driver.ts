@@ -3,6 +3,7 @@ import { type Link, openNetns, type Rtnl } from '../../kernel/index.ts';
 import type {
   Attachment,
   AttachSpec,
+  Drift,
   DriverNetworkRequest,
   DriverTraits,
   NetworkDriver,
@@ -14,6 +15,7 @@ import { endpointMark, ownerOf, transparentOwner } from '../marks.ts';
 import type { ParentLinks } from '../parent/index.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
+import { repairSandboxLink, sandboxLinkDrift } from '../sandbox-link-drift.ts';
 import { createVethPort, removeVethPort } from '../veth-port.ts';
 import { parseTransparentOptions } from './options.ts';
 import { bridgeNameOf, checkTransparentRequest, planTransparent, type TransparentPlan } from './plan.ts';
@@ -120,6 +122,14 @@ export class TransparentDriver implements NetworkDriver {
   restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment {
     const plan = planTransparent(spec);
     return attachment(spec, plan, String(state.hostLink ?? plan.hostNames[0]));
+  }
+
+  verifyAttachment(spec: AttachSpec): readonly Drift[] {
+    return sandboxLinkDrift(spec);
+  }
+
+  repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
+    return repairSandboxLink(this, spec, state);
   }
 
   announce(spec: AttachSpec, state: Attachment['state']): void {

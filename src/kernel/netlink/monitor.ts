@@ -1,3 +1,4 @@
+import type { IpFamily } from '../../base/index.ts';
 import {
   AF_NETLINK,
   bindSocket,
@@ -19,18 +20,20 @@ import {
 } from '../ffi/index.ts';
 import { type NetnsHandle, runInNetns } from '../netns/index.ts';
 import { type Address, decodeAddress } from './addresses.ts';
-import { uapi as c, type Message, readMessages } from './core/index.ts';
+import { uapi as c, familyOfAf, type Message, readAttributes, readMessages } from './core/index.ts';
 import { decodeLink, type Link } from './link-decode.ts';
 import { decodeNeighbour, type Neighbour } from './neighbours.ts';
 import { decodeRoute, type Route } from './routes.ts';
 
-export type MonitorGroup = 'links' | 'addresses' | 'routes' | 'neighbours';
+export type MonitorGroup = 'links' | 'addresses' | 'routes' | 'neighbours' | 'settings';
 
 export type RtnlEvent =
   | { readonly kind: 'link'; readonly removed: boolean; readonly link: Link }
   | { readonly kind: 'address'; readonly removed: boolean; readonly address: Address }
   | { readonly kind: 'route'; readonly removed: boolean; readonly route: Route }
   | { readonly kind: 'neighbour'; readonly removed: boolean; readonly neighbour: Neighbour }
+  /** Sysctls of all links together (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`). */
+  | { readonly kind: 'settings'; readonly family: IpFamily; readonly forwarding: boolean | undefined }
   /** The kernel dropped events because we were slow: list again. */
   | { readonly kind: 'overrun' };
 
@@ -46,7 +49,11 @@ const GROUPS: Readonly<Record<MonitorGroup, readonly number[]>> = {
   addresses: [c.RTNLGRP_IPV4_IFADDR, c.RTNLGRP_IPV6_IFADDR],
   routes: [c.RTNLGRP_IPV4_ROUTE, c.RTNLGRP_IPV6_ROUTE],
   neighbours: [c.RTNLGRP_NEIGH],
+  settings: [c.RTNLGRP_IPV4_NETCONF, c.RTNLGRP_IPV6_NETCONF],
 };
+
+/** struct netconfmsg: the family and its padding. */
+const NETCONFMSG_LENGTH = 4;
 
 const QUEUE_BYTES = 1 << 20;
 
@@ -157,7 +164,17 @@ export function eventOf(message: Message): RtnlEvent | undefined {
       const neighbour = decodeNeighbour(message);
       return neighbour && { kind: 'neighbour', removed: message.type === c.RTM_DELNEIGH, neighbour };
     }
+    case c.RTM_NEWNETCONF:
+      return settingsOf(message);
     default:
       return undefined;
   }
+}
+
+function settingsOf({ body }: Message): RtnlEvent | undefined {
+  const family = familyOfAf(body[0] ?? 0);
+  const attributes = readAttributes(body, NETCONFMSG_LENGTH);
+  if (family === undefined || attributes.i32(c.NETCONFA_IFINDEX) !== c.NETCONFA_IFINDEX_ALL) return undefined;
+  const forwarding = attributes.i32(c.NETCONFA_FORWARDING);
+  return { kind: 'settings', family, forwarding: forwarding === undefined ? undefined : forwarding !== 0 };
 }

@@ -51,6 +51,26 @@ export function createNetns(path: string): void {
   }
 }
 
+/** Pins an existing namespace (`/proc/PID/ns/net`) to `path`, which may be a leftover plain file; undone by {@link deleteNetns}. */
+export function pinNetns(source: string, path: string): void {
+  if (!netnsExists(source)) {
+    throw new SystemError('EINVAL', {
+      syscall: 'mount',
+      action: `pin ${source}`,
+      detail: 'the file is not a namespace',
+    });
+  }
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  if (netnsExists(path)) throw new SystemError('EEXIST', { syscall: 'mount', action: `pin namespace ${path}` });
+  closeSync(openSync(path, 'a', 0o444));
+  try {
+    rawMount({ source, target: path, type: null, flags: MS_BIND, data: null });
+  } catch (error) {
+    deleteNetns(path);
+    throw error;
+  }
+}
+
 /** Opens a pinned namespace, or that of a process (`/proc/PID/ns/net`). Throws EINVAL when the file is something else. */
 export function openNetns(path: string): Netns {
   const fd = openFile(path);

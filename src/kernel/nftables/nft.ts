@@ -1,8 +1,9 @@
 import { FairwayError } from '../../base/index.ts';
 import { NftContext } from '../ffi/index.ts';
-import { type NetnsHandle, runInNetns } from '../netns/index.ts';
+import { type NetnsHandle, runInNetns, runInNewNetns } from '../netns/index.ts';
 
 /** NFT_CTX_OUTPUT_* */
+const OUTPUT_STATELESS = 1 << 2;
 const OUTPUT_HANDLE = 1 << 3;
 const OUTPUT_JSON = 1 << 4;
 const OUTPUT_NUMERIC_ALL = 0b1111 << 7;
@@ -67,6 +68,11 @@ export class Nft implements Disposable {
     return this.#run(commands, OUTPUT_NUMERIC_ALL);
   }
 
+  /** Prints `what` (`table inet x`) without what traffic changes: counters, timeouts. */
+  list(what: string): string {
+    return this.#run(`list ${what}`, OUTPUT_STATELESS | OUTPUT_NUMERIC_ALL);
+  }
+
   /** Like {@link run}, but answers false when the only complaint is that something did not exist. */
   runIfPresent(commands: string): boolean {
     try {
@@ -97,4 +103,10 @@ export class Nft implements Disposable {
     if (!result.ok) throw new NftError(result.error);
     return result.output;
   }
+}
+
+/** Lends a packet filter that nothing passes, in a namespace that ends with the work: to see how a script comes out. */
+export function scratchNft<T>(work: (nft: Nft) => T): T {
+  using nft = runInNewNetns(() => Nft.open());
+  return work(nft);
 }

@@ -3,6 +3,6 @@
 // undo them. It must not order calls among each other: whoever calls holds the sandbox's turn.
 export { AddressBook, type ReservedAddress } from './addresses.ts';
 export { Attacher, type AttacherDeps, driverOf, namespaceName } from './attacher.ts';
-export { gatewayOrder, selectGateways } from './gateways.ts';
+export { defaultRoutes, gatewayOrder, selectGateways } from './gateways.ts';
 export { dnsEndpoint, dnsView, sandboxResolvConf } from './views.ts';
 export { Wiring, type WiringDeps } from './wiring.ts';

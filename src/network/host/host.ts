@@ -1,4 +1,4 @@
-import type { Cidr, Ip } from '../../base/index.ts';
+import type { Cidr, Id, Ip } from '../../base/index.ts';
 import type { Flow } from '../../kernel/index.ts';
 
 export interface DefaultRoute {
@@ -17,12 +17,27 @@ export interface ExtraRoute {
   readonly gateway?: Ip;
 }
 
+/** Something that can mean that somebody else took away what is ours, by the marks on links. */
+export type HostChange =
+  | { readonly kind: 'network'; readonly id: Id }
+  | { readonly kind: 'endpoint'; readonly id: Id }
+  | { readonly kind: 'namespace'; readonly path: string }
+  /** Forwarding was turned off, or too much happened to tell what. */
+  | { readonly kind: 'anything' };
+
 /** The part of the machine that is nobody's driver. Synchronous, as the kernel is. */
 export interface SandboxHost {
   /** A pinned namespace with loopback up and these settings. Leaves nothing when it fails. */
   createNamespace(path: string, sysctls: Readonly<Record<string, string>>): void;
   /** Repeatable. */
   removeNamespace(path: string): void;
+  namespaceExists(path: string): boolean;
+  /** Pins the namespace that the process lives in, after somebody unpinned it. */
+  pinNamespace(path: string, pid: number): void;
+  /** Paths of the pinned namespaces in that folder whose names begin so. */
+  namespaces(folder: string, prefix: string): readonly string[];
+  /** Those of the wanted default routes that the sandbox has not. */
+  missingDefaultRoutes(path: string, wanted: DefaultRoutes): readonly DefaultRoute[];
   /** The namespace the daemon itself is in, for sandboxes that share the host's. */
   ownNamespacePath(): string;
   /** Makes these the default routes of the sandbox; `before` are those it has from an earlier call. */
@@ -30,6 +45,8 @@ export interface SandboxHost {
   addRoutes(path: string, ifname: string, routes: readonly ExtraRoute[]): void;
   /** Subnets that the host is on: new pools stay clear of them. */
   busySubnets(): readonly Cidr[];
+  /** Hears of such changes until it is closed; what we did ourselves is among them. */
+  watch(netnsDir: string, listener: (change: HostChange) => void): Disposable;
   /** The host's connection tracking drops these; their next packets meet the present rules. */
   forgetFlows(stale: (flow: Flow) => boolean): void;
 }

@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Cidr, familyOf, type IpFamily } from '../../base/index.ts';
 import {
   createNetns,
@@ -6,12 +8,15 @@ import {
   flushConntrack,
   isErrno,
   type NetnsHandle,
+  netnsExists,
   openNetns,
+  pinNetns,
   type RouteSpec,
   Rtnl,
   writeSysctl,
 } from '../../kernel/index.ts';
-import type { DefaultRoute, DefaultRoutes, ExtraRoute, SandboxHost } from './host.ts';
+import type { DefaultRoute, DefaultRoutes, ExtraRoute, HostChange, SandboxHost } from './host.ts';
+import { watchHost } from './watch.ts';
 
 export interface KernelHostDeps {
   /** In the namespace of the daemon. */
@@ -51,6 +56,35 @@ export class KernelHost implements SandboxHost {
     deleteNetns(path);
   }
 
+  namespaceExists(path: string): boolean {
+    return netnsExists(path);
+  }
+
+  pinNamespace(path: string, pid: number): void {
+    pinNetns(`/proc/${pid}/ns/net`, path);
+  }
+
+  namespaces(folder: string, prefix: string): readonly string[] {
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder)
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => join(folder, name));
+  }
+
+  missingDefaultRoutes(path: string, wanted: DefaultRoutes): readonly DefaultRoute[] {
+    const routes = [wanted.ipv4, wanted.ipv6].filter((route) => route !== undefined);
+    if (routes.length === 0) return [];
+    using ns = openNetns(path);
+    using rtnl = Rtnl.open(ns);
+    const there = rtnl.routes
+      .list()
+      .filter(({ destination, table }) => destination === undefined && table === MAIN_TABLE);
+    return routes.filter(({ ifname, gateway }) => {
+      const index = rtnl.links.get(ifname)?.index;
+      return !there.some((route) => route.linkIndex === index && route.gateway === gateway);
+    });
+  }
+
   ownNamespacePath(): string {
     return `/proc/${process.pid}/ns/net`;
   }
@@ -76,6 +110,10 @@ export class KernelHost implements SandboxHost {
       .list()
       .filter((route) => route.table === MAIN_TABLE && route.type === 'unicast' && route.gateway === undefined);
     return onLink.flatMap(({ destination }) => (destination === undefined ? [] : [destination]));
+  }
+
+  watch(netnsDir: string, listener: (change: HostChange) => void): Disposable {
+    return watchHost({ rtnl: this.#rtnl, netnsDir }, listener);
   }
 
   forgetFlows(stale: (flow: Flow) => boolean): void {

@@ -70,7 +70,7 @@ export class FakeNetworking {
       records: (await this.store.list('')).map(({ key, value }) => [key, value]),
       networks: networks.list().map(({ id }) => [id, networks.endpointsOf(id)]),
       driver: [[...this.driver.networks], [...this.driver.links]],
-      host: [[...this.host.namespaces], [...this.host.routes]],
+      host: [[...this.host.pinned], [...this.host.routes]],
       firewall: this.firewall
         .entries()
         .map((entry) => JSON.stringify(entry))

@@ -18,7 +18,7 @@ import type {
   RelayedPort,
   Resolver,
 } from '../../model/index.ts';
-import type { DefaultRoutes, SandboxHost } from '../host/index.ts';
+import type { DefaultRoute, DefaultRoutes, HostChange, SandboxHost } from '../host/index.ts';
 
 /** A bridge driver without a kernel: remembers what exists. */
 export class FakeDriver implements NetworkDriver {
@@ -96,16 +96,33 @@ export class FakeDriver implements NetworkDriver {
 }
 
 export class FakeHost implements SandboxHost {
-  readonly namespaces = new Set<string>();
+  readonly pinned = new Set<string>();
   readonly routes = new Map<string, DefaultRoutes>();
 
   createNamespace(path: string): void {
-    this.namespaces.add(path);
+    this.pinned.add(path);
   }
 
   removeNamespace(path: string): void {
-    this.namespaces.delete(path);
+    this.pinned.delete(path);
     this.routes.delete(path);
+  }
+
+  namespaceExists(path: string): boolean {
+    return this.pinned.has(path);
+  }
+
+  pinNamespace(path: string): void {
+    this.pinned.add(path);
+  }
+
+  namespaces(): readonly string[] {
+    return [...this.pinned];
+  }
+
+  missingDefaultRoutes(path: string, wanted: DefaultRoutes): readonly DefaultRoute[] {
+    const there = JSON.stringify(this.routes.get(path) ?? {});
+    return there === JSON.stringify(wanted) ? [] : [wanted.ipv4, wanted.ipv6].filter((route) => route !== undefined);
   }
 
   ownNamespacePath(): string {
@@ -115,6 +132,14 @@ export class FakeHost implements SandboxHost {
   setDefaultRoutes(path: string, after: DefaultRoutes): void {
     if (after.ipv4 === undefined && after.ipv6 === undefined) this.routes.delete(path);
     else this.routes.set(path, after);
+  }
+
+  /** Who listens; a test calls it. */
+  changed: (change: HostChange) => void = () => {};
+
+  watch(_netnsDir: string, listener: (change: HostChange) => void): Disposable {
+    this.changed = listener;
+    return { [Symbol.dispose]: () => undefined };
   }
 
   addRoutes(): void {}
@@ -136,6 +161,10 @@ export class FakeFirewall implements Firewall {
   async apply(change: { add?: readonly FirewallEntry[]; remove?: readonly FirewallEntry[] }): Promise<void> {
     for (const entry of change.remove ?? []) this.#entries.delete(JSON.stringify(entry));
     for (const entry of change.add ?? []) this.#entries.set(JSON.stringify(entry), entry);
+  }
+
+  async verify(): Promise<readonly []> {
+    return [];
   }
 
   entries(): readonly FirewallEntry[] {

@@ -15,6 +15,10 @@ class FakeNft {
     this.scripts.push(script);
   }
 
+  list(): string {
+    return this.last;
+  }
+
   get last(): string {
     return this.scripts.at(-1) ?? '';
   }

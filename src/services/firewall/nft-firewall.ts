@@ -1,5 +1,6 @@
 import { type Log, messageOf, silentLog } from '../../base/index.ts';
-import type { Firewall, FirewallEntry } from '../../model/index.ts';
+import type { Drift, Firewall, FirewallEntry } from '../../model/index.ts';
+import { tableDrift } from './compare.ts';
 import { DesiredState, type FirewallChange, type Step } from './desired.ts';
 import { renderChange, renderTable, renderTearDown } from './render.ts';
 import { TABLE } from './ruleset.ts';
@@ -7,10 +8,14 @@ import { TABLE } from './ruleset.ts';
 /** The slice of the kernel's nftables connection that is used: a script, done wholly or not at all; returns what it prints. */
 export interface NftScripts {
   run(script: string): unknown;
+  /** What it has, without counters. */
+  list(what: string): string;
 }
 
 export interface NftFirewallDeps {
   readonly nft: NftScripts;
+  /** Lends a packet filter that nothing passes, to see how nftables itself prints what should be there. */
+  readonly scratch?: <T>(work: (nft: NftScripts) => T) => T;
   readonly log?: Log;
 }
 
@@ -21,12 +26,14 @@ export interface NftFirewallDeps {
 export class NftFirewall implements Firewall {
   readonly #nft: NftScripts;
   readonly #log: Log;
+  readonly #scratch: NftFirewallDeps['scratch'];
   #desired = new DesiredState();
   /** False until the table is ours: what an earlier daemon left is unknown. */
   #installed = false;
 
   constructor(deps: NftFirewallDeps) {
     this.#nft = deps.nft;
+    this.#scratch = deps.scratch;
     this.#log = deps.log ?? silentLog;
   }
 
@@ -61,6 +68,19 @@ export class NftFirewall implements Firewall {
     this.#log.warn({}, 'the packet filter was flushed by somebody else; rebuilding it');
     this.#replace(this.#desired.plan({}));
     return true;
+  }
+
+  async verify(): Promise<readonly Drift[]> {
+    if (!this.#installed || this.#scratch === undefined) return [];
+    const what = `table ${TABLE}`;
+    if (!String(this.#nft.run('list tables')).includes(what))
+      return [{ kind: 'rules', problem: 'missing', object: what }];
+    const script = renderTable(this.#desired.plan({}).all());
+    const wanted = this.#scratch((nft) => {
+      nft.run(script);
+      return nft.list(what);
+    });
+    return tableDrift(TABLE, this.#nft.list(what), wanted);
   }
 
   entries(): readonly FirewallEntry[] {

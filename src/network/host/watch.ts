@@ -1,0 +1,69 @@
+import { mkdirSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { type Link, type Rtnl, type RtnlEvent, RtnlMonitor } from '../../kernel/index.ts';
+import { ownerOf } from '../../model/index.ts';
+import type { HostChange } from './host.ts';
+
+/**
+ * Tells of changes in the daemon's namespace, and among pinned namespaces, that may have taken something from us. Only links
+ * with our mark count, and of those that changed only such as are down, or without a bridge, when the news arrives.
+ */
+export function watchHost(
+  { rtnl, netnsDir }: { readonly rtnl: Rtnl; readonly netnsDir: string },
+  listener: (change: HostChange) => void,
+): Disposable {
+  using undo = new DisposableStack();
+  undo.use(
+    RtnlMonitor.open({ groups: ['links', 'addresses', 'routes', 'settings'] }, (event) => {
+      const change = changeOf(rtnl, event);
+      if (change !== undefined) listener(change);
+    }),
+  );
+  mkdirSync(netnsDir, { recursive: true, mode: 0o755 });
+  const folder = watch(netnsDir, (_event, name) => {
+    listener(name === null ? { kind: 'anything' } : { kind: 'namespace', path: join(netnsDir, name) });
+  });
+  folder.unref();
+  undo.defer(() => folder.close());
+  return undo.move();
+}
+
+function changeOf(rtnl: Rtnl, event: RtnlEvent): HostChange | undefined {
+  switch (event.kind) {
+    case 'overrun':
+      return { kind: 'anything' };
+    case 'settings':
+      return event.forwarding === false ? { kind: 'anything' } : undefined;
+    case 'link':
+      return event.removed || isAstray(event.link) ? linkChange(rtnl, event.link, event.removed) : undefined;
+    case 'address':
+      return event.removed ? changeOn(rtnl, event.address.linkIndex) : undefined;
+    case 'route':
+      return event.removed ? changeOn(rtnl, event.route.linkIndex) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** While a port is being made it is down for a moment, so what it is now counts. */
+function linkChange(rtnl: Rtnl, link: Link, removed: boolean): HostChange | undefined {
+  const change = ofOwner(link);
+  if (change === undefined || removed) return change;
+  const now = rtnl.links.get(link.index);
+  return now === undefined || isAstray(now) ? change : undefined;
+}
+
+function isAstray({ flags, kind, masterIndex }: Link): boolean {
+  return !flags.up || (kind === 'veth' && masterIndex === undefined);
+}
+
+function changeOn(rtnl: Rtnl, linkIndex: number | undefined): HostChange | undefined {
+  const link = linkIndex === undefined ? undefined : rtnl.links.get(linkIndex);
+  return link === undefined ? undefined : ofOwner(link);
+}
+
+function ofOwner(link: Link): HostChange | undefined {
+  const { network, endpoint } = ownerOf(link);
+  if (network !== undefined) return { kind: 'network', id: network };
+  return endpoint === undefined ? undefined : { kind: 'endpoint', id: endpoint };
+}
