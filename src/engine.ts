@@ -20,7 +20,8 @@ import {
   TransparentDriver,
 } from './drivers/index.ts';
 import { engineFacts } from './engine-facts.ts';
-import { Nft, Rtnl, startThreadPool } from './kernel/index.ts';
+import { reconcilingAll } from './engine-reconciling.ts';
+import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
 import type { NetworkDriver, Store } from './model/index.ts';
 import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';
 import { HostServers, NetnsSandboxSockets, type ResolvConf, WorkerResolver } from './services/dns/index.ts';
@@ -120,6 +121,8 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   await armLogHolder({ ...logOptions, store: storePath });
   await resolver.start();
 
+  const reconciler = networking.reconciler((ownerId) => parts.processOf(ownerId));
+  undo.use(networking.watch(reconciler));
   undo.defer(watchForFlush(firewall, clock, log));
 
   // The door.
@@ -131,6 +134,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
       images,
       registry,
       events,
+      reconciling: reconcilingAll([reconciler, parts.reconciler]),
       facts: () => engineFacts(options, { id, containerd, pools, drivers }),
       clock,
       log,
@@ -178,7 +182,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
   const ports = new HostPortAllocator(hostPortDeps());
   const parents = new ParentLinks({ rtnl });
   const pools = options.network.pools.length > 0 ? options.network.pools : DEFAULT_LOCAL_POOLS;
-  const firewall = new NftFirewall({ nft, log });
+  const firewall = new NftFirewall({ nft, scratch: scratchNft, log });
   const drivers: readonly NetworkDriver[] = [
     new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
     new HostDriver(),

@@ -1,7 +1,7 @@
 import type { Clock, Log } from '../base/index.ts';
 import type { ContainerFiles, ContainerStatistics, Containers, Execs, Volumes } from '../containers/contract.ts';
 import type { ImageStore, Progress } from '../containers/images/index.ts';
-import type { EngineEvent } from '../model/index.ts';
+import type { EngineEvent, Reconciling } from '../model/index.ts';
 import type { Networks } from '../network/contract.ts';
 
 /** What the API asks of images on this machine; {@link ImageStore} gives it. */
@@ -103,6 +103,7 @@ export interface ApiDeps {
   readonly images: ApiImages;
   readonly registry?: ApiRegistry;
   readonly events: ApiEvents;
+  readonly reconciling: Reconciling;
   readonly facts: () => EngineFacts | Promise<EngineFacts>;
   readonly clock?: Clock;
   readonly log?: Log;

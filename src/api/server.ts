@@ -7,6 +7,7 @@ import {
   fileRoutes,
   imageRoutes,
   networkRoutes,
+  reconcilingRoutes,
   streamRoutes,
   systemRoutes,
   volumeRoutes,
@@ -22,6 +23,7 @@ export interface ApiServerOptions {
 /** Every route of the API. The first that fits a request answers it. */
 export function apiRoutes(deps: ApiDeps): readonly Route[] {
   return [
+    ...reconcilingRoutes(deps),
     ...systemRoutes(deps),
     ...eventRoutes(deps),
     ...containerRoutes(deps),

@@ -1,5 +1,5 @@
 import { filtersText, type Session } from './session.ts';
-import type { DiskUsage, EventMessage, Filters, VersionInfo } from './wire.ts';
+import type { DiskUsage, Drift, EventMessage, Filters, Reconciliation, VersionInfo } from './wire.ts';
 
 export interface EventsOptions {
   readonly since?: string | undefined;
@@ -25,6 +25,19 @@ export class System {
 
   diskUsage(): Promise<DiskUsage> {
     return this.#session.json('GET', '/system/df');
+  }
+
+  /** What is not as the daemon made it. */
+  async verify(): Promise<readonly Drift[]> {
+    return (await this.#session.json<{ readonly Drift: readonly Drift[] }>('GET', '/fairway/verify')).Drift;
+  }
+
+  repair(): Promise<Reconciliation> {
+    return this.#session.json('POST', '/fairway/repair');
+  }
+
+  collect(): Promise<Reconciliation> {
+    return this.#session.json('POST', '/fairway/gc');
   }
 
   events(options: EventsOptions = {}): AsyncGenerator<EventMessage> {

@@ -142,3 +142,19 @@ export interface DiskUsage {
 }
 
 export type Filters = Readonly<Record<string, readonly string[]>>;
+
+/** One difference between what the daemon remembers and what the machine has. */
+export interface Drift {
+  readonly Kind: string;
+  readonly Problem: 'missing' | 'different' | 'orphan';
+  readonly Object: string;
+  readonly Detail: string;
+  readonly NetworkID: string;
+  readonly EndpointID: string;
+  readonly ContainerID: string;
+}
+
+export interface Reconciliation {
+  readonly Done: readonly Drift[];
+  readonly Failed: readonly (Drift & { readonly Reason: string })[];
+}

@@ -5,6 +5,7 @@ import { type ContainersDeps, type ContainersOptions, pipeFolder } from './engin
 import { ExecService } from './exec/index.ts';
 import { HealthMonitor } from './health/index.ts';
 import { IoHub } from './io/index.ts';
+import { Leftovers } from './leftovers.ts';
 import {
   Announcer,
   ContainerService,
@@ -16,6 +17,7 @@ import {
   Supervisor,
 } from './lifecycle/index.ts';
 import { type LimitAbilities, readLimitAbilities } from './limits/index.ts';
+import { ContainerReconciler } from './reconciler.ts';
 import { Registry } from './records/index.ts';
 import { type RestoreNetworks, Restorer } from './restore.ts';
 import { type HostFacts, readHostFacts } from './spec/index.ts';
@@ -32,6 +34,9 @@ export interface ContainerParts {
   readonly files: ContainerFiles;
   /** Which containers were made from an image, for `docker rmi`. */
   imageUsers(imageId: string): readonly { readonly id: Id; readonly running: boolean; readonly name: string }[];
+  readonly reconciler: ContainerReconciler;
+  /** A process that lives in the namespaces of that container. */
+  processOf(id: Id): number | undefined;
   /** Finds again what an earlier daemon left: running containers are taken up, ended ones cleaned up, policies obeyed. */
   restore(restoreNetworks?: RestoreNetworks): Promise<void>;
   close(): Promise<void>;
@@ -106,20 +111,11 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     },
     options,
   );
-  const restorer = new Restorer(
-    {
-      containerd,
-      images,
-      registry,
-      volumes,
-      wiring,
-      io,
-      remover,
-      service: containers,
-      log,
-    },
-    options,
-  );
+  const leftovers = new Leftovers({ containerd, images, registry }, options);
+  const restorer = new Restorer({
+    ...{ containerd, registry, volumes, wiring, io, remover, leftovers, service: containers, log },
+  });
+  const reconciler = new ContainerReconciler({ containerd, registry, leftovers, service: containers, clock, log });
   return {
     containers,
     execs,
@@ -134,6 +130,8 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
         .all()
         .filter(({ record }) => record.imageId === imageId)
         .map(({ id, running, name }) => ({ id, running, name })),
+    reconciler,
+    processOf: (ownerId) => registry.find(ownerId)?.record.state.pid || undefined,
     restore: (restoreNetworks = (alive) => sandboxes.restore(alive)) => {
       oom.start();
       return restorer.restore(restoreNetworks);

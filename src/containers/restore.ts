@@ -1,24 +1,17 @@
-import { readdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { isKind, type Log, messageOf } from '../base/index.ts';
+import { type Log, messageOf } from '../base/index.ts';
 import type { SandboxRecord } from '../model/index.ts';
 import type { TaskProcess } from './containerd/index.ts';
-import {
-  type ContainerEngine,
-  type ContainerImages,
-  type ContainersOptions,
-  containerFolder,
-  pipeFolder,
-} from './engine.ts';
+import type { ContainerEngine } from './engine.ts';
 import type { IoHub } from './io/index.ts';
+import type { Leftovers } from './leftovers.ts';
 import type { ContainerService, Remover } from './lifecycle/index.ts';
 import type { Container, Registry } from './records/index.ts';
 import type { VolumeStore } from './volumes/index.ts';
 import type { Wiring } from './wiring/index.ts';
 
 export interface RestorerDeps {
-  readonly containerd: Pick<ContainerEngine, 'tasks' | 'containers'>;
-  readonly images: Pick<ContainerImages, 'removeRootfs'>;
+  readonly containerd: Pick<ContainerEngine, 'tasks'>;
+  readonly leftovers: Leftovers;
   readonly registry: Registry;
   readonly volumes: VolumeStore;
   readonly wiring: Wiring;
@@ -29,7 +22,7 @@ export interface RestorerDeps {
 }
 
 /** What is known of a process that ended while nobody watched and that containerd has forgotten. */
-const UNKNOWN_EXIT = 255;
+export const UNKNOWN_EXIT = 255;
 
 /** Restores networks and sandboxes; told which of these belong to containers that run. */
 export type RestoreNetworks = (alive: (sandbox: SandboxRecord) => boolean) => Promise<void>;
@@ -38,11 +31,8 @@ export type RestoreNetworks = (alive: (sandbox: SandboxRecord) => boolean) => Pr
 export class Restorer {
   readonly #deps: RestorerDeps;
 
-  readonly #options: ContainersOptions;
-
-  constructor(deps: RestorerDeps, options: ContainersOptions) {
+  constructor(deps: RestorerDeps) {
     this.#deps = deps;
-    this.#options = options;
   }
 
   async restore(restoreNetworks: RestoreNetworks): Promise<void> {
@@ -76,26 +66,16 @@ export class Restorer {
         this.#deps.log.error({ container: container.id, err: error }, 'a container could not be restored');
       }
     }
-    for (const id of tasks.keys()) if (isContainerId(id) && !registry.holds(id)) await this.#end(id);
     await this.#sweep();
     service.resumePolicies();
   }
 
-  /** What a creation that was cut off has left: folders, file trees and records of containerd that nobody names. */
+  /** What a creation or a start that was cut off has left. */
   async #sweep(): Promise<void> {
-    const { registry, images, containerd, log } = this.#deps;
-    const folders = await readdir(dirname(containerFolder(this.#options, 'any'))).catch(() => []);
-    const records = await containerd.containers.list().catch(() => []);
-    const ids = new Set([...folders, ...records.map(({ id }) => id)]);
-    for (const id of ids) {
-      if (!isContainerId(id) || registry.holds(id)) continue;
+    const { leftovers, log } = this.#deps;
+    for (const id of await leftovers.find()) {
       try {
-        await containerd.containers.delete(id).catch((error: unknown) => {
-          if (!isKind(error, 'notFound')) throw error;
-        });
-        await images.removeRootfs(id);
-        await rm(pipeFolder(this.#options, id), { recursive: true, force: true });
-        await rm(containerFolder(this.#options, id), { recursive: true, force: true });
+        await leftovers.remove(id);
       } catch (error) {
         log.warn({ container: id, reason: messageOf(error) }, 'an unfinished container stays');
       }
@@ -131,23 +111,14 @@ export class Restorer {
   }
 
   async #end(id: string): Promise<void> {
-    const { tasks } = this.#deps.containerd;
     try {
-      await tasks.kill(id, 9, { all: true }).catch(() => {});
-      await tasks.wait(id);
-      await tasks.delete(id);
+      await this.#deps.leftovers.end(id);
     } catch (error) {
-      if (!isKind(error, 'notFound')) {
-        this.#deps.log.warn({ container: id, reason: messageOf(error) }, 'an unfinished start stays');
-      }
+      this.#deps.log.warn({ container: id, reason: messageOf(error) }, 'an unfinished start stays');
     }
   }
 }
 
-function isAlive(task: TaskProcess | undefined): boolean {
+export function isAlive(task: TaskProcess | undefined): boolean {
   return task !== undefined && task.status !== 'stopped' && task.status !== 'unknown';
-}
-
-function isContainerId(text: string): boolean {
-  return /^[0-9a-f]{64}$/.test(text);
 }

@@ -37,3 +37,13 @@ export interface Reconciliation {
   /** What was found and could not be made good, with the reason. */
   readonly failed: readonly (Drift & { readonly reason: string })[];
 }
+
+/** Something that knows what should be, and can make it so. All three may be called at any time, and again. */
+export interface Reconciling {
+  /** What is not as it should be; touches nothing. */
+  verify(): Promise<readonly Drift[]>;
+  /** Makes good what is missing or different, by difference; what works is not touched, and orphans stay. */
+  repair(): Promise<Reconciliation>;
+  /** Removes orphans. */
+  collect(): Promise<Reconciliation>;
+}

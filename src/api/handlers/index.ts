@@ -7,6 +7,7 @@ export { type ExecWire, execRoutes } from './exec.ts';
 export { fileRoutes } from './files.ts';
 export { imageRoutes } from './images.ts';
 export { networkRoutes } from './networks.ts';
+export { reconcilingRoutes } from './reconciling.ts';
 export { streamRoutes } from './streams.ts';
 export { systemRoutes } from './system.ts';
 export { volumeRoutes } from './volumes.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { invalid, notFound } from '../../base/index.ts';
 import type { ContainerFiles, Volumes, VolumeView } from '../../containers/contract.ts';
-import type { EngineEvent, EventSink } from '../../model/index.ts';
+import type { EngineEvent, EventSink, Reconciling } from '../../model/index.ts';
 import type { ApiDeps, ApiImages, EngineFacts } from '../deps.ts';
 import { createApiServer } from '../server.ts';
 import { FakeContainers } from './containers.ts';
@@ -141,6 +141,12 @@ function fakeFiles(): ContainerFiles {
   };
 }
 
+const reconcilingNothing: Reconciling = {
+  verify: async () => [],
+  repair: async () => ({ done: [], failed: [] }),
+  collect: async () => ({ done: [], failed: [] }),
+};
+
 /** The API on a unix socket in a directory of its own, with an engine in memory behind it. */
 export async function startFakeEngine(changes: Partial<ApiDeps> = {}) {
   const events = new FakeEvents();
@@ -155,6 +161,7 @@ export async function startFakeEngine(changes: Partial<ApiDeps> = {}) {
     volumes: fakeVolumes(),
     images: fakeImages(),
     events,
+    reconciling: reconcilingNothing,
     facts: () => FACTS,
     ...changes,
   };

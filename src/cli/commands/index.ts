@@ -5,7 +5,7 @@ import { containers } from './containers/index.ts';
 import { image } from './image/index.ts';
 import { lifecycle } from './lifecycle/index.ts';
 import { network } from './network/index.ts';
-import { program, system } from './system/index.ts';
+import { program, reconciling, system } from './system/index.ts';
 import { volume } from './volume/index.ts';
 
 const { prune: _containerPrune, ...alone } = lifecycle;
@@ -31,5 +31,6 @@ export const TREE: Tree = {
   push: image.push,
   events: system.events,
   info: system.info,
+  ...reconciling,
   ...program,
 };

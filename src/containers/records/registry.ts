@@ -101,9 +101,9 @@ export class Registry {
     return matches[0] === undefined ? undefined : this.#byId.get(matches[0]);
   }
 
-  /** Is that somebody's id, be it of a record that this version does not understand? */
+  /** Is that somebody's id, be it of one that is being made, or of a record that this version does not understand? */
   holds(id: string): boolean {
-    return this.#byId.has(id) || this.#foreign.has(id);
+    return this.#byId.has(id) || this.#foreign.has(id) || [...this.#idByName.values()].some((one) => one === id);
   }
 
   /** Newest first. */

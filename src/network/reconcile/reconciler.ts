@@ -1,5 +1,5 @@
 import { type Id, type Log, messageOf, type Serial, silentLog } from '../../base/index.ts';
-import type { Drift, Firewall, NetworkDriver, Reconciliation, Store } from '../../model/index.ts';
+import type { Drift, Firewall, NetworkDriver, Reconciliation, Reconciling, Store } from '../../model/index.ts';
 import { defaultRoutes, driverOf, selectGateways, type Wiring } from '../endpoints/index.ts';
 import type { SandboxHost } from '../host/index.ts';
 import { put } from '../journal.ts';
@@ -24,7 +24,7 @@ export interface ReconcilerDeps {
 }
 
 /** Compares what is remembered with what the machine has, and makes it good by difference. Repeatable, at any time. */
-export class Reconciler {
+export class Reconciler implements Reconciling {
   readonly #deps: ReconcilerDeps;
   readonly #log: Log;
 

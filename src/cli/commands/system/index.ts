@@ -9,6 +9,19 @@ export const system = {
   prune: { short: 'Remove unused data', load: async () => (await import('./prune.ts')).prune },
 } satisfies Record<string, Leaf>;
 
+/** What Docker has not. */
+export const reconciling = {
+  verify: {
+    short: 'Compare what is remembered with what the machine has',
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  repair: {
+    short: 'Make good what others changed, without touching what works',
+    load: async () => (await import('./verify.ts')).repair,
+  },
+  gc: { short: 'Remove what is ours and belongs to nothing', load: async () => (await import('./verify.ts')).gc },
+} satisfies Record<string, Leaf>;
+
 export const program = {
   inspect: {
     short: 'Return low-level information on objects of any kind',
