@@ -37,6 +37,7 @@ if $tests; then
   need ps procps
   need docker-registry docker-registry
   need git git
+  need openssl openssl
   need docker-compose docker-compose
   need /usr/lib/python3/dist-packages/docker/__init__.py python3-docker
 fi

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { send, startFakeEngine, type TestRequest } from './testing/index.ts';
 
@@ -361,4 +363,30 @@ test('files come with their state in a header', async () => {
   );
   assert.deepEqual(stat, { name: 'f', size: 3, mode: 0o644, mtime: '2026-01-01T00:00:00Z', linkTarget: '' });
   assert.equal((await call('GET', '/containers/filed/archive?path=/f')).text, 'tar');
+});
+
+test('a client that never finishes its request head is sent away, one that waits between requests is not', async () => {
+  await using hasty = await startFakeEngine({}, { headerTimeoutMs: 200 });
+  const connect = async (): Promise<net.Socket> => {
+    const socket = net.connect(hasty.socketPath);
+    await once(socket, 'connect');
+    return socket;
+  };
+  const silent = await connect();
+  const half = await connect();
+  half.write('POST /contain');
+  const slow = await connect();
+  slow.write('GET /_ping HTTP/1.1\r\nHost: x\r\n');
+  const idle = await connect();
+  const ping = async (): Promise<string> => {
+    idle.write('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n');
+    return String((await once(idle, 'data'))[0]);
+  };
+  assert.match(await ping(), /^HTTP\/1\.1 200/);
+  for (const socket of [silent, half, slow]) {
+    socket.resume();
+    await once(socket, 'close');
+  }
+  assert.match(await ping(), /^HTTP\/1\.1 200/);
+  idle.destroy();
 });

@@ -18,6 +18,7 @@ export interface ApiServerOptions {
   /** For the Server header. */
   readonly version: string;
   readonly experimental?: boolean;
+  readonly headerTimeoutMs?: number;
 }
 
 /** Every route of the API. The first that fits a request answers it. */
@@ -42,6 +43,7 @@ export function createApiServer(deps: ApiDeps, options: ApiServerOptions): HttpA
   return new HttpApi(apiRoutes(deps), {
     productVersion: options.version,
     ...(options.experimental === undefined ? {} : { experimental: options.experimental }),
+    ...(options.headerTimeoutMs === undefined ? {} : { headerTimeoutMs: options.headerTimeoutMs }),
     ...(deps.log ? { log: deps.log } : {}),
   });
 }

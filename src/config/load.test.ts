@@ -42,6 +42,7 @@ test('flags are read in all of the forms that dockerd takes', () => {
     'unix:///a.sock',
     '-Htcp://127.0.0.1:1',
     '--host=tcp://[::1]:2',
+    '--insecure-tcp',
     '-D',
     '--icc=false',
     '--mtu',
@@ -79,6 +80,7 @@ test('flags are read in all of the forms that dockerd takes', () => {
 test("daemon.json takes dockerd's keys", () => {
   const text = JSON.stringify({
     hosts: ['tcp://0.0.0.0'],
+    'insecure-tcp': true,
     debug: true,
     labels: ['a=b'],
     'default-address-pools': [{ base: '10.0.0.0/8', size: 24 }],
@@ -168,4 +170,17 @@ test('help, version and validate are told apart from running', () => {
   assert.equal(loadConfig(['-v']).action, 'version');
   assert.equal(loadConfig(['--config-file', '/dev/null', '--validate']).action, 'validate');
   assert.match(helpText(), /--data-root text/);
+});
+
+test('nobody listens on tcp without proof on both sides, unless it is said out loud', () => {
+  const certificates = ['--tlscert=/c', '--tlskey=/k', '--tlscacert=/a'];
+  for (const flags of [[], ['--tls', ...certificates]]) {
+    assert.throws(
+      () => run('-H', 'tcp://10.0.0.1:1', ...flags),
+      /cannot listen on "tcp:\/\/10\.0\.0\.1:1": .*--insecure-tcp/,
+    );
+  }
+  assert.equal(run('-H', 'tcp://10.0.0.1:1', '--tlsverify', ...certificates).hosts.length, 1);
+  assert.equal(run('-H', 'tcp://10.0.0.1:1', '--insecure-tcp').hosts.length, 1);
+  assert.equal(run('-H', 'unix:///x').hosts.length, 1);
 });

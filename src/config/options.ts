@@ -110,6 +110,7 @@ const ROWS: readonly Row[] = [
   ['tlscacert', 'text', 'used'],
   ['tlscert', 'text', 'used'],
   ['tlskey', 'text', 'used'],
+  ['insecure-tcp', 'flag', 'used'],
   ['rootless', 'flag', 'ignored'],
 ];
 

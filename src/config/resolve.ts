@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path/posix';
-import { type Cidr, cidrContains, cidrText, familyOf, tryParseCidr } from '../base/index.ts';
+import { type Cidr, cidrContains, cidrText, familyOf, invalid, tryParseCidr } from '../base/index.ts';
 import type {
   AddressPoolConfig,
   ContainersConfig,
@@ -10,7 +10,7 @@ import type {
 } from './config.ts';
 import { DEFAULTS, LOG_LEVELS } from './defaults.ts';
 import type { RawValues } from './flags.ts';
-import { parseListen } from './listen.ts';
+import { type ListenAddress, parseListen } from './listen.ts';
 import { nameOf, OPTIONS } from './options.ts';
 import { Values, wrong } from './values.ts';
 
@@ -31,7 +31,7 @@ export function resolveConfig(raw: RawConfig): DaemonConfig {
   const hosts = values.list('hosts');
   return {
     configFile: raw.configFile,
-    hosts: (hosts.length > 0 ? hosts : [DEFAULTS.host]).map((text) => parseListen(text, { tls: tls !== undefined })),
+    hosts: (hosts.length > 0 ? hosts : [DEFAULTS.host]).map((text) => listenOn(text, tls, values)),
     group: values.text('group') ?? DEFAULTS.group,
     ...given('tls', tls),
     dataRoot: pathOf(values, 'data-root') ?? DEFAULTS.dataRoot,
@@ -55,6 +55,17 @@ function pathOf(values: Values, key: string): string | undefined {
   const path = values.text(key);
   if (path !== undefined && !isAbsolute(path)) throw wrong(key, path, 'an absolute path');
   return path;
+}
+
+/** Whoever may talk to the daemon is root on this machine, so on TCP both sides prove who they are, or somebody means it. */
+function listenOn(text: string, tls: TlsConfig | undefined, values: Values): ListenAddress {
+  const address = parseListen(text, { tls: tls !== undefined });
+  const proven = address.kind !== 'tcp' || tls?.caFile !== undefined;
+  if (proven || (values.bool('insecure-tcp') ?? false)) return address;
+  throw invalid(
+    'insecure_tcp',
+    `cannot listen on "${text}": whoever reaches it would be root here; give --tlsverify with --tlscacert, --tlscert and --tlskey, or say --insecure-tcp`,
+  );
 }
 
 function resolveTls(values: Values): TlsConfig | undefined {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -86,8 +87,83 @@ describe('the daemon', () => {
       'unix:///run/fairway/fairway.sock',
       '-H',
       'tcp://127.0.0.1:2375',
+      '--insecure-tcp',
     ]);
     assert.match(await host.ok(['busybox', 'wget', '-qO-', 'http://127.0.0.1:2375/version']), /"ApiVersion":"1\.51"/);
+  });
+
+  test('serves tcp to those alone who prove who they are', async () => {
+    await using lan = await TestLan.start();
+    await using host = await TestHost.start(lan);
+    const plain = await host.run([FAIRWAYD, '-H', 'tcp://127.0.0.1:2376']);
+    assert.notEqual(plain.code, 0);
+    assert.match(plain.stderr + plain.stdout, /cannot listen on .*--tlsverify/);
+
+    const folder = join(host.directory, 'certificates');
+    mkdirSync(folder);
+    const openssl = (...args: string[]): void => void execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+    const authority = (name: string): void =>
+      openssl(
+        ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`].concat([
+          '-keyout',
+          `${name}.key`,
+          '-out',
+          `${name}.pem`,
+        ]),
+      );
+    const signed = (name: string, by: string, extension: string): void => {
+      writeFileSync(join(folder, `${name}.ext`), extension);
+      openssl(
+        'req',
+        '-newkey',
+        'rsa:2048',
+        '-nodes',
+        '-subj',
+        `/CN=${name}`,
+        '-keyout',
+        `${name}.key`,
+        '-out',
+        `${name}.csr`,
+      );
+      const request = [
+        'x509',
+        '-req',
+        '-in',
+        `${name}.csr`,
+        '-out',
+        `${name}.pem`,
+        '-days',
+        '2',
+        '-extfile',
+        `${name}.ext`,
+      ];
+      openssl(...request, '-CA', `${by}.pem`, '-CAkey', `${by}.key`, '-CAcreateserial');
+    };
+    authority('ours');
+    authority('theirs');
+    signed('daemon', 'ours', 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth');
+    signed('friend', 'ours', 'extendedKeyUsage=clientAuth');
+    signed('stranger', 'theirs', 'extendedKeyUsage=clientAuth');
+    const at = (name: string): string => join(folder, name);
+    await using _daemon = await Daemon.start(host, [
+      ...['-H', 'unix:///run/fairway/fairway.sock', '-H', 'tcp://127.0.0.1:2376', '--tlsverify'],
+      ...['--tlscacert', at('ours.pem'), '--tlscert', at('daemon.pem'), '--tlskey', at('daemon.key')],
+    ]);
+    const version = (...flags: string[]): ReturnType<TestHost['run']> =>
+      host.run(['docker', '-H', 'tcp://127.0.0.1:2376', ...flags, 'version', '-f', '{{.Server.APIVersion}}']);
+    const as = (name: string): string[] => ['--tlscert', at(`${name}.pem`), '--tlskey', at(`${name}.key`)];
+    const ours = ['--tlsverify', '--tlscacert', at('ours.pem')];
+    assert.equal((await version(...ours, ...as('friend'))).stdout.trim(), '1.51');
+    for (const flags of [
+      [],
+      ['--tls'],
+      ours,
+      [...ours, ...as('stranger')],
+      ['--tlsverify', '--tlscacert', at('theirs.pem'), ...as('friend')],
+    ]) {
+      assert.notEqual((await version(...flags)).code, 0, flags.join(' '));
+    }
+    assert.equal(await host.ok(['stat', '-c', '%a', '/run/fairway/fairway.sock']), '660');
   });
 
   test('refuses what nobody knows, naming it, and warns of what has no meaning here', async () => {

@@ -15,8 +15,12 @@ export interface HttpApiOptions {
   /** For the Server header. */
   readonly productVersion: string;
   readonly experimental?: boolean;
+  /** A client that does not say what it wants for so long is sent away; default 5 minutes, as dockerd's. */
+  readonly headerTimeoutMs?: number;
   readonly log?: Log;
 }
+
+const HEADER_TIMEOUT_MS = 300_000;
 
 /** Serves a route table on connections that somebody else accepts. */
 export class HttpApi {
@@ -24,6 +28,7 @@ export class HttpApi {
   readonly #http: http.Server;
   readonly #log: Log;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #headerTimeoutMs: number;
   readonly #sockets = new Set<Socket>();
   /** Connections whose client did not ask for the upgrade that we put into its request. */
   readonly #raw = new WeakSet<Socket>();
@@ -37,8 +42,11 @@ export class HttpApi {
       Ostype: 'linux',
       Server: `Fairway/${options.productVersion} (linux)`,
     };
+    this.#headerTimeoutMs = options.headerTimeoutMs ?? HEADER_TIMEOUT_MS;
     this.#http = http.createServer({
       requestTimeout: 0,
+      headersTimeout: this.#headerTimeoutMs,
+      connectionsCheckingInterval: Math.min(this.#headerTimeoutMs, 30_000),
       keepAliveTimeout: 0,
       // An upgrade that is not for one of our own streams (h2c of a build session) is answered as a plain request.
       shouldUpgradeCallback: (req) => this.#takesOver(req),
@@ -46,13 +54,18 @@ export class HttpApi {
     this.#http.on('request', (req, res) => void this.#onRequest(req, res));
     this.#http.on('upgrade', (req, stream, head) => void this.#onUpgrade(req, stream, head));
     this.#http.on('clientError', (_error, stream) => refuse(stream, 400, 'malformed HTTP request'));
+    // Somebody else listens; the server begins to watch the time of its connections when it hears of it.
+    this.#http.emit('listening');
   }
 
   /** Takes a connection over. It must have been accepted with `allowHalfOpen`. */
   accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
+    const slow = setTimeout(() => socket.destroy(), this.#headerTimeoutMs).unref();
+    socket.once('close', () => clearTimeout(slow));
     admitAfterLook(socket, (raw) => {
+      clearTimeout(slow);
       if (raw) this.#raw.add(socket);
       this.#http.emit('connection', socket);
     });
@@ -61,6 +74,7 @@ export class HttpApi {
   /** Breaks what is still open. */
   close(): void {
     for (const socket of this.#sockets) socket.destroy();
+    this.#http.close();
   }
 
   /** How many connections are open. */

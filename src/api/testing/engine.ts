@@ -7,7 +7,7 @@ import { invalid, notFound } from '../../base/index.ts';
 import type { ContainerFiles, Volumes, VolumeView } from '../../containers/contract.ts';
 import type { EngineEvent, EventSink, Reconciling } from '../../model/index.ts';
 import type { ApiDeps, ApiImages, EngineFacts } from '../deps.ts';
-import { createApiServer } from '../server.ts';
+import { type ApiServerOptions, createApiServer } from '../server.ts';
 import { FakeContainers } from './containers.ts';
 import { FakeNetworks } from './networks.ts';
 import { fakeImage } from './views.ts';
@@ -148,7 +148,7 @@ const reconcilingNothing: Reconciling = {
 };
 
 /** The API on a unix socket in a directory of its own, with an engine in memory behind it. */
-export async function startFakeEngine(changes: Partial<ApiDeps> = {}) {
+export async function startFakeEngine(changes: Partial<ApiDeps> = {}, options: Partial<ApiServerOptions> = {}) {
   const events = new FakeEvents();
   const networks = new FakeNetworks();
   const containers = new FakeContainers(networks, events);
@@ -165,7 +165,7 @@ export async function startFakeEngine(changes: Partial<ApiDeps> = {}) {
     facts: () => FACTS,
     ...changes,
   };
-  const api = createApiServer(deps, { version: '0.1.0' });
+  const api = createApiServer(deps, { version: '0.1.0', ...options });
   const folder = await mkdtemp(join(tmpdir(), 'fairway-api-'));
   const socketPath = join(folder, 'api.sock');
   const server = net.createServer({ allowHalfOpen: true }, (socket) => api.accept(socket));
