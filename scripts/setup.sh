@@ -38,6 +38,7 @@ if $tests; then
   need docker-registry docker-registry
   need git git
   need openssl openssl
+  need python3 python3
   need docker-compose docker-compose
   need /usr/lib/python3/dist-packages/docker/__init__.py python3-docker
 fi

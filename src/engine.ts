@@ -24,6 +24,7 @@ import { reconcilingAll } from './engine-reconciling.ts';
 import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
 import type { NetworkDriver, Store } from './model/index.ts';
 import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';
+import { DhcpClient } from './services/dhcp/index.ts';
 import { HostServers, NetnsSandboxSockets, type ResolvConf, WorkerResolver } from './services/dns/index.ts';
 import { NftFirewall } from './services/firewall/index.ts';
 import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
@@ -199,6 +200,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
       ports,
       ...(options.network.relay ? { relay: new NodePortRelay({ sockets: ports, log }) } : {}),
       resolver,
+      leases: new DhcpClient({ clock, log }),
       drivers,
       host: new KernelHost({ rtnl }),
       events,

@@ -14,12 +14,14 @@ import {
 import type { AttachSpec } from '../model/index.ts';
 import type { EndpointOptions } from './endpoint-options.ts';
 import { endpointMark, ownerOf } from './marks.ts';
-import { ignoreRouterAdvertisements } from './router-advertisements.ts';
+import { acceptRouterAdvertisements, ignoreRouterAdvertisements } from './router-advertisements.ts';
 
 export interface SandboxLink {
   readonly ifname: string;
   readonly addresses: readonly Cidr[];
   readonly sysctls: EndpointOptions['sysctls'];
+  /** Its IPv6 addresses are what routers of the link advertise. */
+  readonly slaac?: boolean;
 }
 
 /** Addresses the link must have: the endpoint's own and the link-local ones asked for. */
@@ -32,14 +34,24 @@ function linkLocalCidr(ip: Ip): Cidr {
   return { ip, prefix: familyOf(ip) === 4 ? 16 : 64 };
 }
 
+/** Where a DHCP server gives IPv4 addresses, the routers of the link give those of IPv6. */
+export function usesSlaac({ network }: AttachSpec): boolean {
+  return network.enableIpv6 && network.ipam.driver === 'dhcp';
+}
+
 /** Gives a link that is already in the namespace its settings and addresses, and brings it up. */
 export function setUpSandboxLink(ns: NetnsHandle, link: SandboxLink): void {
   using rtnl = Rtnl.open(ns);
   const found = rtnl.links.get(link.ifname);
   if (found === undefined) throw new Error(`cannot set up link "${link.ifname}": it is not in the sandbox`);
   const hasIpv6 = link.addresses.some((cidr) => familyOf(cidr.ip) === 6);
-  ignoreRouterAdvertisements(link.ifname, ns);
-  ipv6Settings(ns, link.ifname, hasIpv6);
+  if (link.slaac === true) {
+    acceptRouterAdvertisements(link.ifname, ns);
+    writeSysctl(['net', 'ipv6', 'conf', link.ifname, 'disable_ipv6'], 0, ns);
+  } else {
+    ignoreRouterAdvertisements(link.ifname, ns);
+    ipv6Settings(ns, link.ifname, hasIpv6);
+  }
   // The kernel tells the neighbours as the link comes up.
   writeSysctl(['net', 'ipv4', 'conf', link.ifname, 'arp_notify'], 1, ns);
   for (const cidr of link.addresses) rtnl.addresses.add(found.index, cidr, { noDad: true });
@@ -84,7 +96,8 @@ export function makeSandboxLink(
   const { index } = create({ name: spec.ifname, targetNetns: ns });
   undo.defer(() => rtnl.links.delete(index));
   rtnl.links.set(index, { alias: endpointMark(spec.endpointId) });
-  setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: options.sysctls });
+  const [addresses, slaac] = [addressesOf(spec), usesSlaac(spec)];
+  setUpSandboxLink(ns, { ifname: spec.ifname, addresses, slaac, sysctls: options.sysctls });
   undo.move();
 }
 

@@ -47,5 +47,6 @@ export {
 } from './netlink/index.ts';
 export * from './netns/index.ts';
 export * from './nftables/index.ts';
+export * from './packet-socket.ts';
 export * from './sockets.ts';
 export * from './sysctl.ts';

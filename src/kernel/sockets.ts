@@ -1,4 +1,4 @@
-import { familyOf, type Ip } from '../base/index.ts';
+import { familyOf, type Ip, parseIp } from '../base/index.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -12,6 +12,7 @@ import {
   listenSocket,
   type OwnedFd,
   openSocket,
+  SO_BINDTODEVICE,
   SO_REUSEADDR,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
@@ -46,6 +47,7 @@ export interface HeldPort {
 }
 
 const LISTEN_BACKLOG = 511;
+const ANY_IPV4 = parseIp('0.0.0.0');
 
 /**
  * Takes a port for as long as the descriptor is open, by a bound socket that receives nothing: a TCP one does not listen,
@@ -81,6 +83,18 @@ export function openUdpSocketIn(ns: NetnsHandle | undefined, ip: Ip, port: numbe
   return inNetns(ns, () => {
     const fd = openSocket(afOf(ip), SOCK_DGRAM | SOCK_NONBLOCK, 0);
     return prepared(fd, () => bindSocket(fd.fd, inetAddress(ip, port), `bind udp ${joined(ip, port)}`));
+  }).release();
+}
+
+/** The same for one link of `ns` alone, whatever address it has; others may be bound to the port, too. */
+export function openUdpSocketOn(ns: NetnsHandle, ifname: string, port: number): number {
+  return inNetns(ns, () => {
+    const fd = openSocket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    return prepared(fd, () => {
+      setSocketOption(fd.fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      setSocketOption(fd.fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${ifname}\0`));
+      bindSocket(fd.fd, inetAddress(ANY_IPV4, port), `bind udp port ${port} on link ${ifname}`);
+    });
   }).release();
 }
 

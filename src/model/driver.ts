@@ -13,6 +13,8 @@ export interface DriverTraits {
   readonly usesIpam: boolean;
   /** true: IPAM picks the first address as gateway when the user gave none (bridge). */
   readonly allocatesGateway: boolean;
+  /** true: may have addresses from elsewhere, or none (`--ipam-driver dhcp` and `null`): macvlan, ipvlan, transparent. */
+  readonly takesForeignAddresses?: boolean;
   /** true: published ports are programmed (bridge); false: ignored with a warning. */
   readonly publishesPorts: boolean;
   /** true: containers resolve names through the embedded DNS on networks of this driver. */
@@ -123,6 +125,8 @@ export interface DriverNetworkRequest {
   readonly internal: boolean;
   readonly options: Readonly<Record<string, string>>;
   readonly pools: readonly PoolRequest[];
+  /** Absent: `default`. */
+  readonly ipam?: { readonly driver: string };
 }
 
 export interface NetworkSetup {

@@ -1,4 +1,5 @@
 import type { Cidr, Id, Ip, Mac } from '../base/index.ts';
+import type { Lease } from './lease.ts';
 
 export const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -53,6 +54,8 @@ export interface EndpointRecord {
   readonly gateway4?: Ip;
   readonly gateway6?: Ip;
   readonly mac?: Mac;
+  /** Where a DHCP server gave `ipv4`. */
+  readonly lease?: Lease;
   /** Interface name inside the sandbox (`eth0`); absent on host and none networks. */
   readonly ifname?: string;
   /** What the driver wants to remember to detach and restore it: host link names, indexes … Plain JSON. */

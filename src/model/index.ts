@@ -5,6 +5,7 @@ export * from './driver.ts';
 export * from './endpoint.ts';
 export * from './event.ts';
 export * from './firewall.ts';
+export * from './lease.ts';
 export * from './marks.ts';
 export * from './network.ts';
 export * from './services.ts';

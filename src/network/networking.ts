@@ -3,6 +3,7 @@ import type {
   EventSink,
   Firewall,
   Ipam,
+  Leases,
   NetworkDriver,
   PortAllocator,
   PortRelay,
@@ -12,7 +13,7 @@ import type {
 } from '../model/index.ts';
 import type { ResolvConf } from '../services/dns/index.ts';
 import type { Networks, Sandboxes } from './contract.ts';
-import { AddressBook, Attacher, Wiring } from './endpoints/index.ts';
+import { AddressBook, Attacher, LentAddresses, Wiring } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { NetworkManager } from './networks.ts';
 import { type DefaultBridge, makePredefined } from './predefined.ts';
@@ -28,6 +29,8 @@ export interface NetworkingDeps {
   /** Absent: as dockerd without its userland proxy. */
   readonly relay?: PortRelay;
   readonly resolver: Resolver;
+  /** Absent: networks cannot leave addresses to DHCP servers. */
+  readonly leases?: Leases;
   readonly drivers: readonly NetworkDriver[];
   readonly host: SandboxHost;
   readonly events: EventSink;
@@ -70,14 +73,19 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const netnsDir = options.netnsDir ?? '/run/netns';
   const addresses = new AddressBook({ ipam });
   const wiring = new Wiring({ host, firewall, ports, resolver, log, ...(relay === undefined ? {} : { relay }) });
-  const attacher = new Attacher({ state, store, addresses, wiring, host, resolver, events, clock, log });
-  const hostServers = (): ResolvConf['servers'] => hostResolvConf().servers;
   const turns = new Serial<Id>();
+  const { leases } = deps;
+  const lent = new LentAddresses({ state, store, wiring, host, resolver, leases, turns, log });
+  const attacher = new Attacher({ state, store, addresses, wiring, lent, host, resolver, events, clock, log });
+  const hostServers = (): ResolvConf['servers'] => hostResolvConf().servers;
   const networks = new NetworkManager({
     ...{ state, store, ipam, addresses, firewall, host, drivers, events, hostServers, clock, log },
   });
   const sandboxes = new SandboxManager(
-    { state, store, ipam, addresses, attacher, wiring, firewall, resolver, host, drivers, turns, hostResolvConf, log },
+    {
+      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns },
+      ...{ firewall, resolver, host, drivers, hostResolvConf, log },
+    },
     { netnsDir },
   );
   return {
@@ -91,6 +99,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});
     },
     stop: async () => {
+      lent.stop();
       const all = [...state.sandboxes.values()];
       await runAll(
         all.map((sandbox) => () => wiring.stop(sandbox)),

@@ -32,7 +32,7 @@ import type { AddressBook } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put } from './journal.ts';
 import { assertNotRemoving, findNetwork, isPredefined } from './lookup.ts';
-import { driverFor, type PlannedNetwork, planNetwork, poolRequests } from './request.ts';
+import { checkForeignAddresses, driverFor, type PlannedNetwork, planNetwork, poolRequests } from './request.ts';
 import type { LiveNetwork, NetworkState } from './state.ts';
 import { Undo } from './undo.ts';
 
@@ -145,6 +145,7 @@ export class NetworkManager implements Networks {
     };
     const plan = planNetwork(request, context);
     const driver = driverFor(plan, context);
+    if (driver !== undefined) checkForeignAddresses(plan, driver);
     using _name = state.claimName(plan.name);
     const id = newId();
     const others = all.filter(({ record }) => record.driver === plan.driver).map(({ record }) => record);

@@ -10,6 +10,7 @@ import {
 } from '../base/index.ts';
 import type { NetworkDriver, NetworkRecord, NetworkRequest, PoolRequest } from '../model/index.ts';
 import { checkPoolRequests } from '../services/ipam/index.ts';
+import { dhcpTimeoutSeconds } from './endpoints/index.ts';
 import { isPredefined } from './lookup.ts';
 
 export type PlannedNetwork = Omit<NetworkRecord, 'id' | 'created' | 'pools' | 'driverState'>;
@@ -24,6 +25,8 @@ export interface RequestContext {
 }
 
 const DEFAULT_DRIVER = 'bridge';
+/** `null` gives no addresses; `dhcp` leaves them to a server of the network. */
+const IPAM_DRIVERS = new Set(['default', 'null', 'dhcp']);
 
 /** Checks all that can be said of a request without the kernel, and fills in what it leaves out. */
 export function planNetwork(request: NetworkRequest, context: RequestContext): PlannedNetwork {
@@ -60,8 +63,21 @@ export function driverFor(plan: PlannedNetwork, context: RequestContext): Networ
   return driver;
 }
 
+/** Addresses that are not ours to give go with some kinds of networks, and with no pool. */
+export function checkForeignAddresses({ ipam }: PlannedNetwork, driver: NetworkDriver): void {
+  if (ipam.driver === 'default' || !driver.traits.usesIpam) return;
+  if (driver.traits.takesForeignAddresses !== true) {
+    throw invalid('ipam_driver_unsuitable', `${driver.traits.name} networks cannot use IPAM driver "${ipam.driver}"`);
+  }
+  if (ipam.requested.length > 0) {
+    throw invalid('ipam_driver_pools', `IPAM driver "${ipam.driver}" takes neither subnets nor gateways`);
+  }
+  if (ipam.driver === 'dhcp') dhcpTimeoutSeconds(ipam.options);
+}
+
 /** The pools to ask IPAM for: those given, and one of our choice for an enabled family without any. */
 export function poolRequests(plan: PlannedNetwork): readonly { family: IpFamily; request: PoolRequest }[] {
+  if (plan.ipam.driver !== 'default') return [];
   const given = plan.ipam.requested.map((request) => ({ family: poolFamily(request), request }));
   const families: readonly (readonly [IpFamily, boolean])[] = [
     [4, plan.enableIpv4],
@@ -105,7 +121,7 @@ function notSwarmManager(): FairwayError {
 
 function ipamDriver(request: NetworkRequest): string {
   const name = request.ipam?.driver ?? '';
-  if (name === '' || name === 'default' || name === 'null') return name === '' ? 'default' : name;
+  if (name === '' || IPAM_DRIVERS.has(name)) return name === '' ? 'default' : name;
   throw notFound('ipam_driver_not_found', `plugin "${name}" not found`);
 }
 

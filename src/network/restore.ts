@@ -1,6 +1,6 @@
 import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
 import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
-import type { AddressBook, Attacher, Wiring } from './endpoints/index.ts';
+import type { AddressBook, Attacher, LentAddresses, Wiring } from './endpoints/index.ts';
 import { dnsEndpoint } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
@@ -13,6 +13,7 @@ export interface RestoreDeps {
   readonly addresses: AddressBook;
   readonly attacher: Attacher;
   readonly wiring: Wiring;
+  readonly lent: LentAddresses;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;
@@ -113,6 +114,7 @@ async function restoreSandbox(deps: RestoreDeps, record: SandboxRecord, stored: 
 
 async function restoreServices(deps: RestoreDeps, sandbox: LiveSandbox): Promise<void> {
   for (const endpoint of sandbox.endpoints) {
+    deps.lent.keep(endpoint);
     const named = dnsEndpoint(endpoint);
     if (named !== undefined) await deps.resolver.addEndpoint(named);
   }

@@ -16,6 +16,8 @@ import {
   type AddressBook,
   type Attacher,
   dnsEndpoint,
+  isLent,
+  type LentAddresses,
   namespaceName,
   type ReservedAddress,
   sandboxResolvConf,
@@ -34,6 +36,7 @@ export interface SandboxManagerDeps {
   readonly addresses: AddressBook;
   readonly attacher: Attacher;
   readonly wiring: Wiring;
+  readonly lent: LentAddresses;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;
@@ -124,7 +127,12 @@ export class SandboxManager implements Sandboxes {
   }
 
   reserve(ownerId: Id, addresses: readonly ReservedAddress[]): void {
-    const known = addresses.filter(({ networkId }) => this.#deps.state.networks.has(networkId));
+    const { networks } = this.#deps.state;
+    const known = addresses.filter(({ networkId }) => {
+      const network = networks.get(networkId);
+      // Addresses that a server lends are not ours to keep.
+      return network !== undefined && !isLent(network.record);
+    });
     this.#deps.addresses.reserve(ownerId, known);
   }
 

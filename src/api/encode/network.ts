@@ -35,6 +35,8 @@ export function encodeNetwork(
   const { version, endpoints = [], owners } = options;
   const predefined = PREDEFINED.includes(network.name);
   const pools = network.pools.length > 0 ? network.pools : network.ipam.requested;
+  // Docker's IPAM driver null has a pool of this name, from which nothing is given.
+  const none = network.ipam.driver === 'null' ? [{ Subnet: '0.0.0.0/0' }] : [];
   const ipamOptions = network.ipam.options;
   return {
     Name: network.name,
@@ -47,7 +49,7 @@ export function encodeNetwork(
     IPAM: {
       Driver: network.ipam.driver,
       Options: predefined && Object.keys(ipamOptions).length === 0 ? null : ipamOptions,
-      Config: pools.length > 0 ? pools.map(poolOf) : predefined ? null : [],
+      Config: pools.length > 0 ? pools.map(poolOf) : predefined ? null : none,
     },
     Internal: network.internal,
     Attachable: network.attachable,

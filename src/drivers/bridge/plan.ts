@@ -1,6 +1,6 @@
 import { type Cidr, type Id, type Ip, type Mac, networkOf, shortId } from '../../base/index.ts';
 import type { Attachment, AttachSpec, NetworkEntry, NetworkPool, NetworkRecord } from '../../model/index.ts';
-import { macOfAddress } from '../address-mac.ts';
+import { macOfAddress, macOfEndpoint } from '../address-mac.ts';
 import { type EndpointOptions, parseEndpointOptions } from '../endpoint-options.ts';
 import { addressesOf } from '../sandbox-link.ts';
 import { hostNames } from '../veth-port.ts';
@@ -85,7 +85,7 @@ export interface PortPlan {
 export function planPort(spec: AttachSpec): PortPlan {
   const { network } = spec;
   const options = parseBridgeOptions(network.options, network.internal);
-  const mac = spec.mac ?? macOfAddress(spec.ipv4?.ip);
+  const mac = macOfEndpoint(spec);
   const gateway4 = gatewayOf(spec, 4, options);
   const gateway6 = gatewayOf(spec, 6, options);
   return {

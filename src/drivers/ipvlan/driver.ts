@@ -1,3 +1,4 @@
+import { invalid } from '../../base/index.ts';
 import { type Rtnl, requireFeature } from '../../kernel/index.ts';
 import type {
   Attachment,
@@ -29,6 +30,7 @@ export class IpvlanDriver implements NetworkDriver {
     scope: 'local',
     usesIpam: true,
     allocatesGateway: false,
+    takesForeignAddresses: true,
     publishesPorts: false,
     resolvesNames: true,
     predefinedOnly: false,
@@ -42,7 +44,10 @@ export class IpvlanDriver implements NetworkDriver {
   }
 
   validate(request: DriverNetworkRequest): void {
-    const { parent } = parseIpvlanOptions(request.options, request.id);
+    const { parent, mode } = parseIpvlanOptions(request.options, request.id);
+    if (request.ipam?.driver === 'dhcp' && mode !== 'l2') {
+      throw invalid('dhcp_needs_l2', `IPAM driver dhcp needs ipvlan_mode l2: mode ${mode} carries no broadcasts`);
+    }
     requireFeature('ipvlan');
     this.#parents.check(parent);
   }

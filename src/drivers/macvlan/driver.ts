@@ -30,6 +30,7 @@ export class MacvlanDriver implements NetworkDriver {
     scope: 'local',
     usesIpam: true,
     allocatesGateway: false,
+    takesForeignAddresses: true,
     publishesPorts: false,
     resolvesNames: true,
     predefinedOnly: false,

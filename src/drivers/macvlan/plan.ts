@@ -1,6 +1,6 @@
 import { forbidden, type Mac } from '../../base/index.ts';
 import type { Attachment, AttachSpec, DriverNetworkRequest, NetworkRecord } from '../../model/index.ts';
-import { macOfAddress } from '../address-mac.ts';
+import { macOfEndpoint } from '../address-mac.ts';
 import { type EndpointOptions, parseEndpointOptions } from '../endpoint-options.ts';
 import { userGateways } from '../parent/index.ts';
 import { type MacvlanOptions, parseMacvlanOptions } from './options.ts';
@@ -40,7 +40,7 @@ export function planMacvlan(spec: AttachSpec): MacvlanPlan {
   return {
     options,
     endpoint: parseEndpointOptions(spec.request, spec.ifname),
-    mac: spec.mac ?? (options.mode === 'passthru' ? undefined : macOfAddress(spec.ipv4?.ip)),
+    mac: options.mode === 'passthru' ? spec.mac : macOfEndpoint(spec),
     gateways: isolated ? {} : userGateways(spec),
   };
 }

@@ -14,7 +14,7 @@ import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf, transparentOwner } from '../marks.ts';
 import type { ParentLinks } from '../parent/index.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
-import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
+import { addressesOf, announceAddresses, setUpSandboxLink, usesSlaac } from '../sandbox-link.ts';
 import { repairSandboxLink, sandboxLinkDrift } from '../sandbox-link-drift.ts';
 import { createVethPort, removeVethPort } from '../veth-port.ts';
 import { parseTransparentOptions } from './options.ts';
@@ -37,6 +37,7 @@ export class TransparentDriver implements NetworkDriver {
     scope: 'local',
     usesIpam: true,
     allocatesGateway: false,
+    takesForeignAddresses: true,
     publishesPorts: false,
     resolvesNames: true,
     predefinedOnly: false,
@@ -110,7 +111,8 @@ export class TransparentDriver implements NetworkDriver {
     undo.defer(() => this.#rtnl.links.delete(host.index));
     ignoreRouterAdvertisements(host.name);
     this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId), ipv6AddressGeneration: 'none' });
-    setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: plan.endpoint.sysctls });
+    const [addresses, slaac] = [addressesOf(spec), usesSlaac(spec)];
+    setUpSandboxLink(ns, { ifname: spec.ifname, addresses, slaac, sysctls: plan.endpoint.sysctls });
     undo.move();
     return attachment(spec, plan, host.name);
   }

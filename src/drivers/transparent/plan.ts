@@ -1,6 +1,6 @@
 import { forbidden, type Id, type Mac, shortId } from '../../base/index.ts';
 import type { Attachment, AttachSpec, DriverNetworkRequest, NetworkRecord } from '../../model/index.ts';
-import { macOfAddress } from '../address-mac.ts';
+import { macOfEndpoint } from '../address-mac.ts';
 import { type EndpointOptions, parseEndpointOptions } from '../endpoint-options.ts';
 import { userGateways } from '../parent/index.ts';
 import { hostNames } from '../veth-port.ts';
@@ -39,7 +39,7 @@ export function planTransparent(spec: AttachSpec): TransparentPlan {
     options,
     bridge: bridgeNameOf(network.id),
     hostNames: hostNames(spec.endpointId),
-    mac: spec.mac ?? macOfAddress(spec.ipv4?.ip),
+    mac: macOfEndpoint(spec),
     mtu: options.mtu,
     endpoint: parseEndpointOptions(spec.request, spec.ifname),
     gateways: network.internal ? {} : userGateways(spec),

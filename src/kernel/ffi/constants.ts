@@ -16,6 +16,7 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
+export const SO_BINDTODEVICE = 25;
 export const SO_RCVBUFFORCE = 33;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
@@ -50,5 +51,6 @@ export const F_SETPIPE_SZ = 1031;
 
 export const CLONE_NEWNET = 0x40000000;
 
+export const ETH_P_IP = 0x0800;
 export const ETH_P_ARP = 0x0806;
 export const ETH_P_IPV6 = 0x86dd;

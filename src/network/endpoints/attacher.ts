@@ -28,6 +28,7 @@ import { assertNotRemoving, findNetwork } from '../lookup.ts';
 import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
 import { Undo } from '../undo.ts';
 import type { AddressBook } from './addresses.ts';
+import { type Lent, type LentAddresses, withLease } from './lent.ts';
 import { dnsEndpoint } from './views.ts';
 import { type Wiring, withPorts } from './wiring.ts';
 
@@ -36,6 +37,7 @@ export interface AttacherDeps {
   readonly store: Store;
   readonly addresses: AddressBook;
   readonly wiring: Wiring;
+  readonly lent: LentAddresses;
   readonly host: SandboxHost;
   readonly resolver: Resolver;
   readonly events: EventSink;
@@ -67,17 +69,19 @@ export class Attacher {
     const id = newId();
     using _joining = state.join(network.record, { id, name: request.name });
     await using undo = new Undo({ log: this.#log }, `attach to network "${network.record.name}"`);
-    const spec = this.#specify(sandbox, { id, network, request: request.request }, undo);
+    const planned = this.#specify(sandbox, { id, network, request: request.request }, undo);
     const driver = driverOf(network);
-    const leftover = { driver: network.record.driver, spec, state: {} };
+    const leftover = { driver: network.record.driver, spec: planned, state: {} };
     await store.commit([put.unfinished(id, { kind: 'endpoint', endpoint: leftover })]);
     undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)])));
-    const attachment = await driver.attach(spec);
-    undo.defer(() => driver.detach(spec, attachment.state));
+    const made = await driver.attach(planned);
+    undo.defer(() => driver.detach(planned, made.state));
+    const lent = await this.#deps.lent.borrow({ spec: planned, attachment: made }, request.name, undo);
+    const { spec, attachment } = lent;
     if (attachment.ifname !== undefined) {
       this.#deps.host.addRoutes(spec.sandboxPath, attachment.ifname, attachment.routes ?? []);
     }
-    const record = endpointRecord(sandbox.record, spec, { ...request, attachment });
+    const record = endpointRecord(sandbox.record, lent, request);
     const endpoint: LiveEndpoint = { record, network, spec, attachment, order: state.nextOrder() };
     await this.#announceName(endpoint, undo);
     const endpoints = [...sandbox.endpoints, endpoint];
@@ -92,6 +96,7 @@ export class Attacher {
     sandbox.record = changed;
     sandbox.endpoints = endpoints;
     state.addEndpoint(endpoint);
+    this.#deps.lent.keep(endpoint);
     this.#publish('connect', endpoint);
     this.#announce(endpoint);
     return record;
@@ -112,6 +117,7 @@ export class Attacher {
     await runAll(
       [
         () => resolver.removeEndpoint(record.id),
+        () => this.#deps.lent.giveBack(endpoint),
         // Ports that move may be refused now: the container loses them, the rest goes on.
         () => wiring.part(sandbox, rest),
         () => driverOf(endpoint.network).detach(endpoint.spec, endpoint.attachment.state),
@@ -138,6 +144,7 @@ export class Attacher {
     sandbox.endpoints = [];
     await runAll(
       [
+        ...endpoints.map((endpoint) => () => this.#deps.lent.giveBack(endpoint)),
         ...wiring.tearDown(sandbox),
         ...endpoints.map((endpoint) => () => resolver.removeEndpoint(endpoint.record.id)),
         // First the namespace: the kernel takes the links in it along, in its own time.
@@ -157,7 +164,8 @@ export class Attacher {
     const network = this.#deps.state.networks.get(record.networkId);
     if (network === undefined) throw notFound('network_not_found', `network ${record.networkId} not found`);
     for (const cidr of [record.ipv4, record.ipv6]) {
-      if (cidr === undefined) continue;
+      // What was lent is not ours to keep.
+      if (cidr === undefined || (record.lease !== undefined && cidr === record.ipv4)) continue;
       const family = cidr.ip.includes(':') ? 6 : 4;
       this.#deps.addresses.take(sandbox.ownerId, network.record, { family, ip: cidr.ip });
     }
@@ -172,7 +180,8 @@ export class Attacher {
       ...(record.mac === undefined ? {} : { mac: record.mac }),
       request: record.request,
     };
-    const attachment = driverOf(network).restoreAttachment(spec, record.driverState);
+    const restored = driverOf(network).restoreAttachment(spec, record.driverState);
+    const attachment = record.lease === undefined ? restored : withLease(restored, network.record, record.lease);
     return { record, network, spec, attachment, order };
   }
 
@@ -238,7 +247,8 @@ export class Attacher {
     const driver = driverOf(network);
     // Sending costs the kernel 10 ms (it closes the packet socket behind a grace period), so only where a neighbour may
     // remember something else: an Ethernet address made from the IPv4 address is always the same.
-    const settled = spec.mac === undefined && spec.ipv6 === undefined && spec.ipv4 !== undefined;
+    const lent = endpoint.record.lease !== undefined;
+    const settled = spec.mac === undefined && spec.ipv6 === undefined && spec.ipv4 !== undefined && !lent;
     if (driver.announce === undefined || settled) return;
     const announce = (): void => {
       const there = this.#deps.state.endpointsOf(network.record.id);
@@ -307,10 +317,10 @@ function chooseIfname(sandbox: LiveSandbox, network: LiveNetwork, request: Endpo
 
 function endpointRecord(
   sandbox: SandboxRecord,
-  spec: AttachSpec,
-  made: Pick<AttachRequest, 'name' | 'dnsNames' | 'request'> & { readonly attachment: LiveEndpoint['attachment'] },
+  { spec, attachment, lease }: Lent,
+  made: Pick<AttachRequest, 'name' | 'dnsNames' | 'request'>,
 ): EndpointRecord {
-  const { ifname, mac, gateway4, gateway6, state } = made.attachment;
+  const { ifname, mac, gateway4, gateway6, state } = attachment;
   return {
     id: spec.endpointId,
     networkId: spec.network.id,
@@ -323,6 +333,7 @@ function endpointRecord(
     ...(gateway4 === undefined ? {} : { gateway4 }),
     ...(gateway6 === undefined ? {} : { gateway6 }),
     ...(mac === undefined ? {} : { mac }),
+    ...(lease === undefined ? {} : { lease }),
     ...(ifname === undefined ? {} : { ifname }),
     driverState: state,
   };

@@ -1,4 +1,4 @@
-import type { DnsEndpoint, DnsView, SandboxRecord } from '../../model/index.ts';
+import type { DnsEndpoint, DnsView, SandboxDns, SandboxRecord } from '../../model/index.ts';
 import type { ResolvConf } from '../../services/dns/index.ts';
 import { copiedResolvConf, embeddedResolvConf, renderResolvConf } from '../../services/dns/index.ts';
 import { resolvesNames } from '../lookup.ts';
@@ -28,7 +28,7 @@ export function dnsView(sandbox: SandboxRecord, endpoints: readonly LiveEndpoint
     links: resolving.flatMap(({ record }) =>
       (record.request.links ?? []).map((link) => linkOf(record.networkId, link)),
     ),
-    dns: sandbox.dns,
+    dns: dnsOf(sandbox, endpoints),
     forward: endpoints.some(({ network }) => !network.record.internal),
   };
 }
@@ -40,13 +40,21 @@ function linkOf(networkId: DnsView['networkIds'][number], link: string): DnsView
   return { networkId, target, alias: colon < 0 ? link : link.slice(colon + 1) };
 }
 
+/** What the container is configured with; where that says nothing, what was lent along with its way out. */
+function dnsOf({ dns }: SandboxRecord, endpoints: readonly LiveEndpoint[]): SandboxDns {
+  const lease = gatewayOrder(endpoints).find(({ record }) => (record.lease?.dns.length ?? 0) > 0)?.record.lease;
+  if (lease === undefined || dns.servers.length > 0) return dns;
+  const search = dns.search.length > 0 || lease.domain === undefined ? dns.search : [lease.domain];
+  return { ...dns, servers: lease.dns, search };
+}
+
 /** The text of /etc/resolv.conf. Without the embedded resolver it is the host's file, as far as it serves in there. */
 export function sandboxResolvConf(
   sandbox: SandboxRecord,
   endpoints: readonly LiveEndpoint[],
   host: ResolvConf,
 ): { readonly text: string; readonly embedded: boolean } {
-  const { servers, search, options } = sandbox.dns;
+  const { servers, search, options } = dnsOf(sandbox, endpoints);
   const conf: ResolvConf = {
     servers: servers.length > 0 ? servers : host.servers,
     search: search.length > 0 ? search : host.search,

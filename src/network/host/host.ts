@@ -25,6 +25,12 @@ export type HostChange =
   /** Forwarding was turned off, or too much happened to tell what. */
   | { readonly kind: 'anything' };
 
+export interface AddressChange {
+  readonly add?: Cidr | undefined;
+  readonly remove?: Cidr | undefined;
+  readonly mtu?: number | undefined;
+}
+
 /** The part of the machine that is nobody's driver. Synchronous, as the kernel is. */
 export interface SandboxHost {
   /** A pinned namespace with loopback up and these settings. Leaves nothing when it fails. */
@@ -42,6 +48,8 @@ export interface SandboxHost {
   ownNamespacePath(): string;
   /** Makes these the default routes of the sandbox; `before` are those it has from an earlier call. */
   setDefaultRoutes(path: string, after: DefaultRoutes, before: DefaultRoutes): void;
+  /** An address that is there already, or gone already, is as good. */
+  changeAddress(path: string, ifname: string, change: AddressChange): void;
   addRoutes(path: string, ifname: string, routes: readonly ExtraRoute[]): void;
   /** Subnets that the host is on: new pools stay clear of them. */
   busySubnets(): readonly Cidr[];

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cidr, familyOf, type IpFamily } from '../../base/index.ts';
+import { type Cidr, familyOf, type IpFamily, notFound } from '../../base/index.ts';
 import {
   createNetns,
   deleteNetns,
@@ -15,7 +15,7 @@ import {
   Rtnl,
   writeSysctl,
 } from '../../kernel/index.ts';
-import type { DefaultRoute, DefaultRoutes, ExtraRoute, HostChange, SandboxHost } from './host.ts';
+import type { AddressChange, DefaultRoute, DefaultRoutes, ExtraRoute, HostChange, SandboxHost } from './host.ts';
 import { watchHost } from './watch.ts';
 
 export interface KernelHostDeps {
@@ -95,6 +95,18 @@ export class KernelHost implements SandboxHost {
     using rtnl = Rtnl.open(ns);
     if (!same(after.ipv4, before.ipv4)) changeDefault(rtnl, 4, { after: after.ipv4, before: before.ipv4 });
     if (!same(after.ipv6, before.ipv6)) changeDefault(rtnl, 6, { after: after.ipv6, before: before.ipv6 });
+  }
+
+  changeAddress(path: string, ifname: string, { add, remove, mtu }: AddressChange): void {
+    using ns = openNetns(path);
+    using rtnl = Rtnl.open(ns);
+    const link = rtnl.links.get(ifname);
+    if (link === undefined) throw notFound('no_such_link', `cannot give link ${ifname} an address: it is not there`);
+    if (mtu !== undefined && mtu !== link.mtu) rtnl.links.set(link.index, { mtu });
+    // Without it the kernel takes further addresses of a subnet away with the first.
+    if (remove !== undefined) writeSysctl(['net', 'ipv4', 'conf', ifname, 'promote_secondaries'], 1, ns);
+    if (add !== undefined) rtnl.addresses.add(link.index, add, { noDad: true, ifMissing: true });
+    if (remove !== undefined) rtnl.addresses.remove(link.index, remove);
   }
 
   addRoutes(path: string, ifname: string, routes: readonly ExtraRoute[]): void {

@@ -1,6 +1,6 @@
 import { type Id, type Log, messageOf, type Serial, silentLog } from '../../base/index.ts';
 import type { Drift, Firewall, NetworkDriver, Reconciliation, Reconciling, Store } from '../../model/index.ts';
-import { defaultRoutes, driverOf, selectGateways, type Wiring } from '../endpoints/index.ts';
+import { defaultRoutes, driverOf, selectGateways, type Wiring, withLease } from '../endpoints/index.ts';
 import type { SandboxHost } from '../host/index.ts';
 import { put } from '../journal.ts';
 import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
@@ -137,7 +137,9 @@ export class Reconciler implements Reconciling {
   async #repairEndpoint(sandbox: LiveSandbox, endpoint: LiveEndpoint): Promise<LiveEndpoint> {
     const { spec, attachment: before } = endpoint;
     const driver = driverOf(endpoint.network);
-    const attachment = (await driver.repairAttachment?.(spec, before.state)) ?? before;
+    const repaired = (await driver.repairAttachment?.(spec, before.state)) ?? before;
+    const { lease } = endpoint.record;
+    const attachment = lease === undefined ? repaired : withLease(repaired, spec.network, lease);
     if (attachment.ifname !== undefined) {
       this.#deps.host.addRoutes(sandbox.record.path, attachment.ifname, attachment.routes ?? []);
     }

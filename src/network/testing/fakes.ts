@@ -18,7 +18,7 @@ import type {
   RelayedPort,
   Resolver,
 } from '../../model/index.ts';
-import type { DefaultRoute, DefaultRoutes, HostChange, SandboxHost } from '../host/index.ts';
+import type { AddressChange, DefaultRoute, DefaultRoutes, HostChange, SandboxHost } from '../host/index.ts';
 
 /** A bridge driver without a kernel: remembers what exists. */
 export class FakeDriver implements NetworkDriver {
@@ -96,6 +96,7 @@ export class FakeDriver implements NetworkDriver {
 }
 
 export class FakeHost implements SandboxHost {
+  readonly addressChanges: AddressChange[] = [];
   readonly pinned = new Set<string>();
   readonly routes = new Map<string, DefaultRoutes>();
 
@@ -140,6 +141,10 @@ export class FakeHost implements SandboxHost {
   watch(_netnsDir: string, listener: (change: HostChange) => void): Disposable {
     this.changed = listener;
     return { [Symbol.dispose]: () => undefined };
+  }
+
+  changeAddress(_path: string, _ifname: string, change: AddressChange): void {
+    this.addressChanges.push(change);
   }
 
   addRoutes(): void {}
