@@ -25,7 +25,7 @@ import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
 import type { NetworkDriver, Store } from './model/index.ts';
 import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';
 import { DhcpClient } from './services/dhcp/index.ts';
-import { HostServers, NetnsSandboxSockets, type ResolvConf, WorkerResolver } from './services/dns/index.ts';
+import { HostServers, NetnsSandboxSockets, ProcessResolver, type ResolvConf } from './services/dns/index.ts';
 import { NftFirewall } from './services/firewall/index.ts';
 import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from './services/ports/index.ts';
@@ -175,10 +175,16 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
       onChange: (conf) => resolver.setHostServers(overridden(conf, dns).servers),
     }),
   );
-  const resolver = new WorkerResolver(
+  const resolver = new ProcessResolver(
     { sockets: new NetnsSandboxSockets(), log },
-    { hostServers: overridden(hostServers.current, dns).servers },
+    {
+      hostServers: overridden(hostServers.current, dns).servers,
+      handoverFolder: options.execRoot,
+      // While no daemon lives, it follows the file itself.
+      ...(dns.servers.length > 0 ? {} : { resolvConf: options.network.resolvConf }),
+    },
   );
+  resolver.prepare();
   undo.defer(() => resolver.close());
   const ports = new HostPortAllocator(hostPortDeps());
   const parents = new ParentLinks({ rtnl });

@@ -4,8 +4,19 @@
 
 export * from './announce.ts';
 export * from './conntrack.ts';
+export * from './datagram-batch.ts';
+export * from './descriptors.ts';
 export * from './features.ts';
-export { errnoName, isErrno, localPort, OwnedFd, openFdCount, SystemError, startThreadPool } from './ffi/index.ts';
+export {
+  duplicateFd,
+  errnoName,
+  isErrno,
+  localPort,
+  OwnedFd,
+  openFdCount,
+  SystemError,
+  startThreadPool,
+} from './ffi/index.ts';
 export * from './fifo.ts';
 export * from './limits.ts';
 export * from './mount.ts';

@@ -9,7 +9,7 @@ import { BridgeDriver, DiscardedLinks, HostDriver, NoneDriver } from '../../src/
 import { Nft, openNetns, Rtnl, runInNetns, scratchNft } from '../../src/kernel/index.ts';
 import type { EngineEvent, NetworkDriver, Store } from '../../src/model/index.ts';
 import { createNetworking, KernelHost, type Networking, type NetworkingOptions } from '../../src/network/index.ts';
-import { NetnsSandboxSockets, WorkerResolver } from '../../src/services/dns/index.ts';
+import { NetnsSandboxSockets, ProcessResolver } from '../../src/services/dns/index.ts';
 import { NftFirewall } from '../../src/services/firewall/index.ts';
 import { PoolIpam } from '../../src/services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from '../../src/services/ports/index.ts';
@@ -71,7 +71,7 @@ export class NetworkLab implements AsyncDisposable {
     const rtnl = this.rtnl;
     const discarded = new DiscardedLinks({ rtnl, clock });
     const nft = Nft.open();
-    const resolver = new WorkerResolver({ sockets: new NetnsSandboxSockets(), log });
+    const resolver = new ProcessResolver({ sockets: new NetnsSandboxSockets(), log });
     const ports = new HostPortAllocator(hostPortDeps());
     const drivers = [new BridgeDriver({ rtnl, discarded, log }), new HostDriver(), new NoneDriver()];
     this.networking = createNetworking(

@@ -1,5 +1,6 @@
 /** UAPI numbers, spelled as the kernel spells them. Only those that are equal on x86-64 and arm64 stand here. */
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
@@ -13,6 +14,7 @@ export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 
 export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
 export const SO_REUSEADDR = 2;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
@@ -38,12 +40,15 @@ export const NETLINK_GET_STRICT_CHK = 12;
 
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 export const O_RDONLY = 0;
 export const O_NONBLOCK = 0o4000;
 export const O_ASYNC = 0o20000;
 export const O_CLOEXEC = 0o2000000;
 
+export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETFL = 4;
 export const F_SETOWN = 8;
 export const F_SETSIG = 10;

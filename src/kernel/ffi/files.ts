@@ -1,4 +1,4 @@
-import { CLONE_NEWNET, F_SETPIPE_SZ, O_CLOEXEC, O_RDONLY } from './constants.ts';
+import { CLONE_NEWNET, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, O_CLOEXEC, O_RDONLY } from './constants.ts';
 import { check } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
@@ -8,6 +8,12 @@ export function openFile(path: string): OwnedFd {
   // Safe: koffi passes a NUL-terminated copy of the string that lives until the call returns.
   const fd = check(libc().open(path, O_RDONLY | O_CLOEXEC, 0), 'open', `open ${path}`);
   return new OwnedFd(fd, path);
+}
+
+/** Another descriptor of the same open file, which stays open when the first is closed. */
+export function duplicateFd(fd: number): OwnedFd {
+  // Safe: takes no pointers.
+  return new OwnedFd(check(libc().fcntl(fd, F_DUPFD_CLOEXEC, 3), 'fcntl', 'duplicate a descriptor'), 'duplicate');
 }
 
 /** Moves the calling thread into the network namespace behind `fd`. Only `netns/` calls this. */

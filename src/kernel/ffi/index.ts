@@ -5,6 +5,7 @@ export * from './errors.ts';
 export * from './fd.ts';
 export * from './files.ts';
 export * from './libnftables.ts';
+export * from './message-headers.ts';
 export * from './socket-address.ts';
 export * from './sockets.ts';
 export * from './threads.ts';

@@ -12,6 +12,12 @@ interface Libc {
   send(fd: number, data: Uint8Array, length: number, flags: number): number;
   sendto(fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
   recv(fd: number, data: Uint8Array, length: number, flags: number): number;
+  sendmsg(fd: number, header: Uint8Array, flags: number): number;
+  recvmsg(fd: number, header: Uint8Array, flags: number): number;
+  sendmmsg(fd: number, headers: Uint8Array, count: number, flags: number): number;
+  recvmmsg(fd: number, headers: Uint8Array, count: number, flags: number, timeout: null): number;
+  /** Returns `to` as a number; with nothing to copy that is all it does. */
+  memcpy(to: Uint8Array, from: Uint8Array, length: number): number | bigint;
   fcntl(fd: number, command: number, argument: number): number;
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
@@ -40,6 +46,11 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   send: 'long send(int, const void *, ulong, int)',
   sendto: 'long sendto(int, const void *, ulong, int, const void *, uint32_t)',
   recv: 'long recv(int, void *, ulong, int)',
+  sendmsg: 'long sendmsg(int, const void *, int)',
+  recvmsg: 'long recvmsg(int, void *, int)',
+  sendmmsg: 'int sendmmsg(int, void *, uint32_t, int)',
+  recvmmsg: 'int recvmmsg(int, void *, uint32_t, int, void *)',
+  memcpy: 'uint64_t memcpy(void *, const void *, ulong)',
   // Variadic in C; with one integer argument the calling conventions of x86-64 and arm64 Linux are the same.
   fcntl: 'int fcntl(int, int, long)',
   open: 'int open(const char *, int, int)',

@@ -1,5 +1,5 @@
 import { familyOf, type Ip, ipBytes, ipFromBytes } from '../../base/index.ts';
-import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET } from './constants.ts';
+import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from './constants.ts';
 
 /** struct sockaddr_in or sockaddr_in6, by the family of the address. */
 export function inetAddress(ip: Ip, port: number): Uint8Array {
@@ -40,5 +40,13 @@ export function packetAddress(linkIndex: number, etherType: number, target: Uint
   view.setInt32(4, linkIndex, true);
   bytes[11] = target.length;
   bytes.set(target, 12);
+  return bytes;
+}
+
+/** struct sockaddr_un of a socket in the file system. */
+export function unixAddress(path: string): Uint8Array {
+  const bytes = new Uint8Array(110);
+  new DataView(bytes.buffer).setUint16(0, AF_UNIX, true);
+  bytes.set(Buffer.from(path), 2);
   return bytes;
 }

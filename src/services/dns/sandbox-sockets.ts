@@ -1,7 +1,6 @@
 import { closeSync } from 'node:fs';
-import { type Ip, parseIp } from '../../base/index.ts';
+import { parseIp } from '../../base/index.ts';
 import {
-  holdPort,
   isErrno,
   localPort,
   type NetnsHandle,
@@ -12,7 +11,7 @@ import {
   openTcpListenerIn,
   openUdpSocketIn,
 } from '../../kernel/index.ts';
-import type { ServerSockets, Transport } from './thread/index.ts';
+import type { ServerSockets } from './serving/index.ts';
 
 /** What the resolver needs of a sandbox's network namespace. Descriptors belong to whoever gets them. */
 export interface SandboxSockets {
@@ -23,12 +22,9 @@ export interface SandboxSockets {
    * no undo: with the sockets closed nobody answers, and the rules end with the namespace.
    */
   openServer(sandboxPath: string): ServerSockets;
-  /** A fresh socket, bound to a port the kernel picks, to ask other servers with. */
-  openClient(sandboxPath: string, transport: Transport, family: 4 | 6): number;
 }
 
 const RESOLVER_IP = parseIp('127.0.0.11');
-const ANY: Readonly<Record<4 | 6, Ip>> = { 4: parseIp('0.0.0.0'), 6: parseIp('::') };
 const TABLE = 'fairway_dns';
 
 /**
@@ -62,12 +58,6 @@ export class NetnsSandboxSockets implements SandboxSockets {
       closeSync(sockets.tcp);
       throw error;
     }
-  }
-
-  openClient(sandboxPath: string, transport: Transport, family: 4 | 6): number {
-    using ns = openNetns(sandboxPath);
-    if (transport === 'udp') return openUdpSocketIn(ns, ANY[family], 0);
-    return holdPort({ protocol: 'tcp', ip: ANY[family], port: 0, v6only: true, netns: ns }).release();
   }
 }
 

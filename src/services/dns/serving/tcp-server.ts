@@ -1,9 +1,8 @@
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
-import { FrameReader, framed, numericLookup } from './exchange.ts';
-import type { Transport } from './responder.ts';
+import { FrameReader, framed } from '../forwarding/index.ts';
+import type { Transport } from '../wire/index.ts';
 
-/** Gives the response to a packet at once, later, or never. */
+/** Gives the response to a packet at once, later, or never. The packet is valid only during the call. */
 export type Handler = (packet: Buffer, transport: Transport) => Buffer | Promise<Buffer> | undefined;
 
 export interface ServerOptions {
@@ -19,42 +18,36 @@ const MAX_PENDING = 64;
 const MAX_UNREAD_BYTES = 1 << 18;
 /** No query is larger; collecting a message that comes byte by byte must not cost much. */
 const MAX_QUERY_SIZE = 4096;
+/** Of an end with grace: what clients have sent already is answered. */
+const GRACE_MS = 500;
 
-/** Serves datagrams on a bound socket, which it owns from now on. Returns the end. */
-export function serveUdp(fd: number, handler: Handler): () => void {
-  const socket: UdpSocket = createSocket({ type: 'udp4', lookup: numericLookup });
-  // A client that is gone already: its answer comes back as an error, which concerns nobody.
-  socket.on('error', () => {});
-  const ignore = (): void => {};
-  socket.on('message', (packet, { port, address }) => {
-    const response = handler(packet, 'udp');
-    if (response === undefined) return;
-    if (response instanceof Promise) void response.then((late) => open && socket.send(late, port, address, ignore));
-    else socket.send(response, port, address, ignore);
-  });
-  let open = true;
-  socket.bind({ fd });
-  return () => {
-    if (!open) return;
-    open = false;
-    socket.close();
-  };
-}
+/** Ends a server: at once, or when those that are connected have their answers. */
+export type EndServer = (options?: { readonly gracefully: boolean }) => void;
 
 /** Serves connections on a listening socket, which it owns from now on. Returns the end. */
-export function serveTcp(fd: number, handler: Handler, options: ServerOptions = {}): () => void {
+export function serveTcp(fd: number, handler: Handler, options: ServerOptions = {}): EndServer {
   const connections = new Set<Socket>();
+  const maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   const server: Server = createServer((socket) => {
     connections.add(socket);
     socket.on('close', () => connections.delete(socket));
+    socket.on('data', () => {
+      connections.delete(socket);
+      connections.add(socket);
+    });
+    // Whoever has said nothing for longest gives way: half-open clients cannot keep others out.
+    const [oldest] = connections;
+    if (connections.size > maxConnections) oldest?.destroy();
     serveConnection(socket, handler, options.idleMs ?? IDLE_MS);
   });
-  server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   server.on('error', () => {});
   server.listen({ fd });
-  return () => {
+  return ({ gracefully } = { gracefully: false }) => {
     server.close();
-    for (const socket of connections) socket.destroy();
+    for (const socket of connections) {
+      if (gracefully) socket.setTimeout(GRACE_MS);
+      else socket.destroy();
+    }
   };
 }
 
@@ -64,7 +57,8 @@ function serveConnection(socket: Socket, handler: Handler, idleMs: number): void
   let pending = 0;
   let ended = false;
   socket.setNoDelay(true);
-  socket.setTimeout(idleMs, () => socket.destroy());
+  // What is awaited from elsewhere comes or fails in bounded time, and then it goes on.
+  socket.setTimeout(idleMs, () => pending === 0 && socket.destroy());
   socket.on('error', () => socket.destroy());
   const throttle = (): void => {
     const full = pending >= MAX_PENDING || socket.writableLength >= MAX_UNREAD_BYTES;

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { type DecodedPacket, decode, encode, type RecordType } from 'dns-packet';
 import { type Id, newId, parseIp } from '../../../base/index.ts';
 import type { DnsEndpoint, DnsView } from '../../../model/index.ts';
-import { RCODE } from './message.ts';
+import { RCODE } from '../wire/index.ts';
 import { Responder } from './responder.ts';
 import { ipOfReverseName, Zone } from './zone.ts';
 

@@ -2,8 +2,7 @@ import { randomFillSync } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { Socket as TcpSocket } from 'node:net';
 import { familyOf, type Ip, invalid, unavailable } from '../../../base/index.ts';
-import { answersQuestion, type Query } from './message.ts';
-import type { Transport } from './responder.ts';
+import { answersQuestion, type Query, type Transport } from '../wire/index.ts';
 
 /** Opens a fresh, bound socket of that kind somewhere else and gives its descriptor away. */
 export type OpenElsewhere = (transport: Transport, family: 4 | 6) => Promise<number>;

@@ -17,7 +17,7 @@ import {
   Rtnl,
 } from '../../kernel/index.ts';
 import type { DnsView } from '../../model/index.ts';
-import { NetnsSandboxSockets, WorkerResolver } from './index.ts';
+import { NetnsSandboxSockets, ProcessResolver } from './index.ts';
 
 const RESOLVER = '127.0.0.11';
 const TIMEOUT_MS = 15_000;
@@ -84,14 +84,14 @@ function rulesIn(ns: Netns): string {
 
 describe('the resolver inside a namespace', () => {
   let ns: Netns;
-  let resolver: WorkerResolver;
+  let resolver: ProcessResolver;
 
   before(async () => {
     createNetns(path);
     ns = openNetns(path);
     using rtnl = Rtnl.open(ns);
     rtnl.links.set(1, { up: true });
-    resolver = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
+    resolver = new ProcessResolver({ sockets: new NetnsSandboxSockets() });
     await resolver.addEndpoint({
       endpointId: newId(),
       networkId,
@@ -124,7 +124,7 @@ describe('the resolver inside a namespace', () => {
   });
 
   it('takes over a sandbox from an earlier daemon', async () => {
-    const next = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
+    const next = new ProcessResolver({ sockets: new NetnsSandboxSockets() });
     const before = rulesIn(ns);
     await next.setView(view);
     await next.addEndpoint({
@@ -162,7 +162,7 @@ describe('the resolver inside a namespace', () => {
       });
     });
     tcpUpstream.listen({ fd: openTcpListenerIn(ns, own, 53) });
-    const other = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
+    const other = new ProcessResolver({ sockets: new NetnsSandboxSockets() });
     await other.setView({ ...view, dns: { ...view.dns, servers: [own] } });
     assert.deepEqual(await askUdp(ns, 'outside.test'), ['192.0.2.1']);
     assert.deepEqual(await askTcp(ns, 'outside.test'), ['192.0.2.1']);
@@ -172,7 +172,7 @@ describe('the resolver inside a namespace', () => {
   });
 
   it('goes on with the ports of an earlier daemon that is gone', async () => {
-    const one = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
+    const one = new ProcessResolver({ sockets: new NetnsSandboxSockets() });
     await one.setView(view);
     await one.removeView(view.sandboxId);
     await one.removeView(view.sandboxId);
@@ -180,7 +180,7 @@ describe('the resolver inside a namespace', () => {
     await one.setView(view);
     await one.setView({ ...view, networkIds: [] });
     await one.close();
-    const next = new WorkerResolver({ sockets: new NetnsSandboxSockets() });
+    const next = new ProcessResolver({ sockets: new NetnsSandboxSockets() });
     await next.setView(view);
     assert.equal(rulesIn(ns), rules);
     assert.deepEqual(await askUdp(ns, 'nobody'), []);

@@ -1,6 +1,6 @@
 import { type Id, type Ip, ipFromBytes } from '../../../base/index.ts';
 import type { DnsEndpoint, DnsView } from '../../../model/index.ts';
-import { comparable } from './message.ts';
+import { comparable } from '../wire/index.ts';
 
 /** Who has a name on the networks of a sandbox. */
 export type Found = readonly DnsEndpoint[];

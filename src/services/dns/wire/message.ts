@@ -11,6 +11,7 @@ export const FLAG = {
   truncated: 0x0200,
   recursionDesired: 0x0100,
   recursionAvailable: 0x0080,
+  authenticData: 0x0020,
   checkingDisabled: 0x0010,
   rcode: 0x000f,
 } as const;
@@ -34,8 +35,21 @@ export interface Query {
   readonly class: number;
   readonly edns: boolean;
   readonly ednsVersion: number;
+  /** Wants DNSSEC's records too. */
+  readonly dnssecOk: boolean;
+  /** Carries options (a cookie, the client's subnet): its answer is for this client alone. */
+  readonly ednsOptions: boolean;
   /** The largest UDP answer the client takes. */
   readonly udpSize: number;
+}
+
+export type Transport = 'udp' | 'tcp';
+
+const TCP_LIMIT = 65_535;
+
+/** The largest answer the client takes that way, in bytes. */
+export function limitOf(query: Query, transport: Transport): number {
+  return transport === 'udp' ? query.udpSize : TCP_LIMIT;
 }
 
 /** Why a packet is not a {@link Query}: an error code to answer with, or `ignored` (too short, or itself an answer). */
@@ -60,6 +74,8 @@ export function parseQuery(packet: Buffer): Query | BadQuery {
     class: packet.readUInt16BE(nameEnd + 2),
     edns: edns !== undefined,
     ednsVersion: edns?.version ?? 0,
+    dnssecOk: edns?.dnssecOk ?? false,
+    ednsOptions: edns?.options ?? false,
     udpSize: Math.min(Math.max(edns?.size ?? 0, PLAIN_UDP_SIZE), MAX_UDP_SIZE),
   };
 }
@@ -123,7 +139,7 @@ function endOfPlainName(packet: Buffer, start: number): number {
 }
 
 /** The offset after any name, compressed or not; -1: malformed. */
-function endOfName(packet: Buffer, start: number): number {
+export function endOfName(packet: Buffer, start: number): number {
   let at = start;
   for (;;) {
     const length = packet[at];
@@ -135,10 +151,17 @@ function endOfName(packet: Buffer, start: number): number {
   }
 }
 
-function findOpt(packet: Buffer, start: number): { size: number; version: number } | 'malformed' | undefined {
+interface Opt {
+  readonly size: number;
+  readonly version: number;
+  readonly dnssecOk: boolean;
+  readonly options: boolean;
+}
+
+function findOpt(packet: Buffer, start: number): Opt | 'malformed' | undefined {
   const before = packet.readUInt16BE(6) + packet.readUInt16BE(8);
   const count = before + packet.readUInt16BE(10);
-  let opt: { size: number; version: number } | undefined;
+  let opt: Opt | undefined;
   let at = start;
   for (let index = 0; index < count; index += 1) {
     const fixed = endOfName(packet, at);
@@ -146,7 +169,12 @@ function findOpt(packet: Buffer, start: number): { size: number; version: number
     if (packet.readUInt16BE(fixed) === TYPE.OPT) {
       // In the additional section, at the root, once.
       if (index < before || fixed !== at + 1 || opt !== undefined) return 'malformed';
-      opt = { size: packet.readUInt16BE(fixed + 2), version: packet[fixed + 5] ?? 0 };
+      opt = {
+        size: packet.readUInt16BE(fixed + 2),
+        version: packet[fixed + 5] ?? 0,
+        dnssecOk: ((packet[fixed + 6] ?? 0) & 0x80) !== 0,
+        options: packet.readUInt16BE(fixed + 8) > 0,
+      };
     }
     at = fixed + 10 + packet.readUInt16BE(fixed + 8);
     if (at > packet.length) return 'malformed';

@@ -3,12 +3,11 @@ import { createSocket } from 'node:dgram';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
-import { Worker } from 'node:worker_threads';
 import { type DecodedPacket, decode, encode } from 'dns-packet';
 import { type Id, type Ip, newId, parseIp } from '../../base/index.ts';
 import { localPort, openTcpListenerIn, openUdpSocketIn } from '../../kernel/index.ts';
 import type { DnsEndpoint, DnsView } from '../../model/index.ts';
-import { type SandboxSockets, WorkerResolver, type WorkerResolverOptions } from './index.ts';
+import { ProcessResolver, type ProcessResolverOptions, type SandboxSockets } from './index.ts';
 
 const LOOPBACK = parseIp('127.0.0.1');
 const TIMEOUT_MS = 20_000;
@@ -19,7 +18,6 @@ class LoopbackSockets implements SandboxSockets {
   readonly namespaces = new Map<string, string>();
   readonly inodes: string[] = [];
   opened = 0;
-  clients = 0;
 
   identify(path: string): string {
     return this.namespaces.get(path) ?? path;
@@ -32,21 +30,22 @@ class LoopbackSockets implements SandboxSockets {
     this.opened += 1;
     return sockets;
   }
-
-  openClient(_path: string, transport: 'udp' | 'tcp'): number {
-    assert.equal(transport, 'udp');
-    this.clients += 1;
-    return openUdpSocketIn(undefined, LOOPBACK, 0);
-  }
 }
 
 /** `socket:[inode]`, of a descriptor of this process. */
-function socketBehind(fd: number | string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return 'closed meanwhile';
-  }
+function socketBehind(fd: number): string {
+  return readlinkSync(`/proc/self/fd/${fd}`);
+}
+
+function socketsOf(pid: number | undefined): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      // Closed meanwhile.
+      return [];
+    }
+  });
 }
 
 const closing: (() => Promise<void> | void)[] = [];
@@ -55,9 +54,9 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-function setUp(options: WorkerResolverOptions = {}): { sockets: LoopbackSockets; resolver: WorkerResolver } {
+function setUp(options: ProcessResolverOptions = {}): { sockets: LoopbackSockets; resolver: ProcessResolver } {
   const sockets = new LoopbackSockets();
-  const resolver = new WorkerResolver({ sockets }, options);
+  const resolver = new ProcessResolver({ sockets }, options);
   closing.push(() => resolver.close());
   return { sockets, resolver };
 }
@@ -168,7 +167,7 @@ async function fakeUpstream(ip: Ip): Promise<number> {
   return socket.address().port;
 }
 
-describe('the resolver and its thread', () => {
+describe('the resolver and its process', () => {
   it('has every change in force when the call resolves', async () => {
     const { sockets, resolver } = setUp();
     const web = endpoint('web', '172.18.0.2');
@@ -204,8 +203,8 @@ describe('the resolver and its thread', () => {
     await resolver.removeView(view('a').sandboxId);
     await resolver.removeView(view('a').sandboxId);
     await resolver.setView(view('b', { networkIds: [] }));
-    const left = readdirSync('/proc/self/fd').map(socketBehind);
     assert.equal(sockets.inodes.length, 4);
+    const left = [process.pid, resolver.pid].flatMap((pid) => socketsOf(pid));
     assert.deepEqual(
       sockets.inodes.filter((inode) => left.includes(inode)),
       [],
@@ -257,40 +256,23 @@ describe('the resolver and its thread', () => {
     resolver.setHostServers([parseIp('127.0.0.2')]);
     await resolver.setView(view('a', { forward: true }));
     assert.equal(await ask(port, 'outside'), '0 192.0.2.1');
-    assert.equal(sockets.clients, 0);
   });
 
-  it("asks a sandbox's own servers by sockets of the sandbox", async () => {
-    const upstreamPort = await fakeUpstream(parseIp('127.0.0.2'));
-    const { sockets, resolver } = setUp({ upstreamPort, upstreamTimeoutMs: TIMEOUT_MS });
-    const dns = { servers: [parseIp('127.0.0.2')], search: [], options: [] };
-    await resolver.setView(view('a', { dns }));
-    assert.equal(await ask(sockets.ports.get('a')?.udp, 'outside'), '0 192.0.2.1');
-    assert.equal(sockets.clients, 1);
-  });
-
-  it('goes on with a new thread when one dies, and leaves no socket of the old one', async (t) => {
-    const workers = new Set<Worker>();
-    const post = Worker.prototype.postMessage;
-    t.mock.method(Worker.prototype, 'postMessage', function (this: Worker, message: unknown) {
-      workers.add(this);
-      post.call(this, message);
-    });
+  it('goes on with a new process when one is killed, and no query is lost', async () => {
     const { sockets, resolver } = setUp();
     await resolver.addEndpoint(endpoint('web', '172.18.0.2'));
     await resolver.setView(view('a'));
-    const [first] = workers;
-    await first?.terminate();
-    await resolver.addEndpoint(endpoint('db', '172.18.0.3'));
-    assert.equal(workers.size, 2);
     const port = sockets.ports.get('a')?.udp;
-    assert.equal(await ask(port, 'web'), '0 172.18.0.2');
+    const first = resolver.pid ?? 0;
+    process.kill(first, 'SIGSTOP');
+    const asked = [ask(port, 'web'), ask(port, 'web')];
+    const changed = resolver.addEndpoint(endpoint('db', '172.18.0.3'));
+    process.kill(first, 'SIGKILL');
+    await changed;
+    assert.deepEqual(await Promise.all(asked), ['0 172.18.0.2', '0 172.18.0.2']);
     assert.equal(await ask(port, 'db'), '0 172.18.0.3');
-    const left = readdirSync('/proc/self/fd').map(socketBehind);
-    assert.deepEqual(
-      sockets.inodes.map((inode) => left.includes(inode)),
-      [false, false, true, true],
-    );
+    assert.notEqual(resolver.pid, first);
+    assert.equal(sockets.opened, 1);
   });
 
   it('refuses work after close, which is repeatable', async () => {

@@ -6,28 +6,27 @@ import {
   BAD_EDNS_VERSION,
   buildError,
   buildResponse,
+  CLASS,
   EMPTY,
+  limitOf,
   NO_SUCH_NAME,
+  nameOfKey,
+  parseQuery,
   pointerRecord,
-} from './answer.ts';
-import { CLASS, nameOfKey, parseQuery, type Query, TYPE } from './message.ts';
+  type Query,
+  type Transport,
+  TYPE,
+} from '../wire/index.ts';
 import { ipOfReverseName, type Zone } from './zone.ts';
 
 /** More questions than any program asks; then the cache starts anew. */
 const CACHE_LIMIT = 2048;
-const TCP_LIMIT = 65_535;
 /** Where the embedded resolver itself listens: as a sandbox's own server it would ask itself. */
 const SELF = '127.0.0.11';
-
-export type Transport = 'udp' | 'tcp';
 
 /** A query that we know no answer to and that others may be asked. */
 export interface Unanswered {
   readonly query: Query;
-}
-
-export function limitOf(query: Query, transport: Transport): number {
-  return transport === 'udp' ? query.udpSize : TCP_LIMIT;
 }
 
 /** The servers that a sandbox brings itself. They are dialled from the sandbox, so internal networks may have them too. */
