@@ -95,8 +95,8 @@ export interface DnsView {
 }
 
 /**
- * The embedded resolver: 127.0.0.11:53, UDP and TCP, in every sandbox that has a view. Served by a worker thread.
- * A change is visible to queries when the call resolves.
+ * The embedded resolver: 127.0.0.11:53, UDP and TCP, in every sandbox that has a view. Served by a process of
+ * its own that outlives the daemon. A change is visible to queries when the call resolves.
  */
 export interface Resolver {
   addEndpoint(endpoint: DnsEndpoint): Promise<void>;

@@ -6,6 +6,7 @@ export * from './engine.ts';
 export * from './eventually.ts';
 export * from './host.ts';
 export * from './lan.ts';
+export * from './probe-names.ts';
 export * from './registry.ts';
 export * from './router-advertisement.ts';
 export * from './run.ts';

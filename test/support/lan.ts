@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
 import { ok, type RunOptions, type RunResult, run } from './run.ts';
 
+const LAN_DNS = fileURLToPath(new URL('lan-dns.ts', import.meta.url));
+
 /** A process that keeps a namespace alive; `ready` is printed when its set-up is done. */
 export async function startHolder(unshareFlags: readonly string[], script: string): Promise<ChildProcess> {
   const holder = spawn('unshare', [...unshareFlags, '--', 'sh', '-c', `${script}\necho ready; exec sleep infinity`], {
@@ -54,20 +56,31 @@ export class TestLan {
        ip addr add ${TestLan.address}/24 dev br0
        ip addr add ${TestLan.address6}/64 dev br0 nodad`,
     );
-    const script = fileURLToPath(new URL('lan-dns.ts', import.meta.url));
-    const dns = spawn('nsenter', [`--net=/proc/${holder.pid}/ns/net`, process.execPath, script, TestLan.address], {
+    const dns = spawn('nsenter', [`--net=/proc/${holder.pid}/ns/net`, process.execPath, LAN_DNS, TestLan.address], {
       stdio: 'ignore',
     });
     const lan = new TestLan(holder, dns);
-    await eventually(async () => {
-      const { stdout } = await lan.run(['busybox', 'nslookup', 'probe.lan.test', TestLan.address]);
-      if (!stdout.includes('probe.lan.test')) throw new Error("the LAN's resolver does not answer");
-    });
+    await lan.#untilAnswered(TestLan.address);
     return lan;
   }
 
   get pid(): number {
     return this.#holder.pid ?? 0;
+  }
+
+  /** Another resolver on the LAN, at an address of its own, which is what it answers for `*.lan.test`. */
+  async resolver(address: string): Promise<AsyncDisposable & { readonly address: string }> {
+    await this.ok(['ip', 'addr', 'add', `${address}/24`, 'dev', 'br0']);
+    const [program = '', ...args] = [...this.#enter(), process.execPath, LAN_DNS, address];
+    const child = spawn(program, args, { stdio: 'ignore' });
+    await this.#untilAnswered(address);
+    return {
+      address,
+      [Symbol.asyncDispose]: async () => {
+        await stopChild(child);
+        await this.run(['ip', 'addr', 'del', `${address}/24`, 'dev', 'br0']);
+      },
+    };
   }
 
   /** Connects a host's namespace (by a pid in it) as its eth0; returns its number, the last byte of its addresses. */
@@ -109,6 +122,13 @@ export class TestLan {
     });
     await stopChild(this.#dns);
     await stopChild(this.#holder);
+  }
+
+  async #untilAnswered(address: string): Promise<void> {
+    await eventually(async () => {
+      const { stdout } = await this.run(['busybox', 'nslookup', 'probe.lan.test', address]);
+      if (!stdout.includes('probe.lan.test')) throw new Error(`the LAN's resolver ${address} does not answer`);
+    });
   }
 
   #enter(): string[] {

@@ -1,5 +1,5 @@
-import { type FSWatcher, readFileSync, realpathSync, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { type FSWatcher, readFileSync, readlinkSync, statSync, watch } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { type Log, messageOf, silentLog } from '../../base/index.ts';
 import { parseResolvConf, type ResolvConf } from './resolv-conf.ts';
 
@@ -10,6 +10,9 @@ export interface HostServersOptions {
 }
 
 const NONE: ResolvConf = { servers: [], search: [], options: [] };
+/** A file that is just being rewritten in place is empty for a moment; this much later it is empty for good. */
+const EMPTY_MS = 100;
+const MAX_LINKS = 20;
 
 /** The host's resolv.conf; a missing or unreadable one names nobody. */
 export function readHostServers(path: string): ResolvConf {
@@ -20,17 +23,25 @@ export function readHostServers(path: string): ResolvConf {
   }
 }
 
-/** The host's resolv.conf as it is now, followed while the daemon runs. */
+interface Watched {
+  readonly identity: string;
+  readonly watcher: FSWatcher;
+}
+
+/** The host's resolv.conf as it is now, followed while the daemon runs: rewritten, replaced, or a link that is switched. */
 export class HostServers implements Disposable {
   readonly #path: string;
   readonly #options: HostServersOptions;
-  readonly #watchers: FSWatcher[] = [];
+  readonly #watched = new Map<string, Watched>();
+  #names: ReadonlySet<string> = new Set();
+  #later: NodeJS.Timeout | undefined;
+  #closed = false;
   #current: ResolvConf;
 
   constructor(path: string, options: HostServersOptions = {}) {
-    this.#path = path;
+    this.#path = resolve(path);
     this.#options = options;
-    this.#watch();
+    this.#follow();
     // After the watch began: a change in between is not missed.
     this.#current = readHostServers(path);
   }
@@ -41,44 +52,115 @@ export class HostServers implements Disposable {
 
   /** Reads it again now. */
   refresh(): void {
+    if (this.#closed) return;
+    this.#follow();
+    clearTimeout(this.#later);
     const found = readHostServers(this.#path);
-    if (JSON.stringify(found) === JSON.stringify(this.#current)) return;
-    this.#current = found;
-    this.#options.onChange?.(found);
+    if (found.servers.length > 0 || this.#current.servers.length === 0) this.#accept(found);
+    else this.#later = setTimeout(() => this.#accept(readHostServers(this.#path)), EMPTY_MS).unref();
   }
 
   close(): void {
-    for (const watcher of this.#watchers.splice(0)) watcher.close();
+    this.#closed = true;
+    clearTimeout(this.#later);
+    for (const { watcher } of this.#watched.values()) watcher.close();
+    this.#watched.clear();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** Folders, not files: the file is replaced, not written, by all who care. A link's target may be what changes. */
-  #watch(): void {
-    const files = new Map([[dirname(this.#path), basename(this.#path)]]);
-    try {
-      const real = realpathSync(this.#path);
-      if (!files.has(dirname(real))) files.set(dirname(real), basename(real));
-    } catch {
-      // Missing now; it may appear.
-    }
-    for (const [folder, file] of files) this.#watchFolder(folder, file);
+  #accept(found: ResolvConf): void {
+    if (this.#closed || JSON.stringify(found) === JSON.stringify(this.#current)) return;
+    this.#current = found;
+    this.#options.onChange?.(found);
   }
 
-  #watchFolder(folder: string, file: string): void {
-    const log = this.#options.log ?? silentLog;
-    const failed = (error: unknown): void =>
-      log.warn({ error: messageOf(error), folder }, 'cannot follow changes of resolv.conf');
+  /**
+   * Watches what is to be watched now. Links may have been switched and folders replaced between looking and watching, so
+   * it looks again until nothing is new.
+   */
+  #follow(): void {
+    for (let round = 0; round < MAX_LINKS; round += 1) {
+      const { paths, names } = placesOf(this.#path);
+      this.#names = names;
+      for (const [path, { watcher, identity }] of this.#watched) {
+        if (paths.get(path) === identity) continue;
+        watcher.close();
+        this.#watched.delete(path);
+      }
+      const missing = [...paths].filter(([path]) => !this.#watched.has(path));
+      if (missing.length === 0) return;
+      for (const [path, identity] of missing) this.#watch(path, identity);
+    }
+  }
+
+  #watch(path: string, identity: string): void {
+    const failed = (error: unknown): void => {
+      (this.#options.log ?? silentLog).warn({ reason: messageOf(error), path }, 'cannot follow changes of resolv.conf');
+    };
     try {
-      const watcher = watch(folder, { persistent: false }, (_event, name) => {
-        if (name === null || name === file) this.refresh();
+      const watcher = watch(path, { persistent: false }, (_event, name) => {
+        if (name === null || this.#names.has(name)) this.refresh();
       });
       watcher.on('error', failed);
-      this.#watchers.push(watcher);
+      this.#watched.set(path, { watcher, identity });
     } catch (error) {
       failed(error);
     }
+  }
+}
+
+interface Places {
+  /** With what is there now, so that something else at the same path is noticed. */
+  readonly paths: ReadonlyMap<string, string>;
+  /** What may change in the folders among them. */
+  readonly names: ReadonlySet<string>;
+}
+
+/**
+ * Everything whose change can change what `path` reads as: the folder of every link on the way, which is where a link is
+ * switched and a file replaced, and the file itself, which may be mounted from elsewhere and written in place. Instead of a
+ * folder that is missing, the nearest one that is there.
+ */
+function placesOf(path: string): Places {
+  const paths = new Map<string, string>();
+  const names = new Set<string>();
+  let at = path;
+  for (let links = 0; links < MAX_LINKS; links += 1) {
+    let child = at;
+    names.add(basename(child));
+    let folder = dirname(child);
+    while (identityOf(folder) === undefined && folder !== '/') {
+      child = folder;
+      names.add(basename(child));
+      folder = dirname(child);
+    }
+    paths.set(folder, identityOf(folder) ?? '');
+    const target = linkTarget(at);
+    if (target === undefined) break;
+    at = resolve(dirname(at), target);
+  }
+  const file = identityOf(at);
+  if (file !== undefined) paths.set(at, file);
+  return { paths, names };
+}
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // No link, or nothing.
+    return undefined;
+  }
+}
+
+function identityOf(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
   }
 }

@@ -8,7 +8,6 @@ import {
   embeddedResolvConf,
   HostServers,
   parseResolvConf,
-  type ResolvConf,
   readHostServers,
   renderResolvConf,
 } from './index.ts';
@@ -62,29 +61,76 @@ describe("the host's servers", () => {
     assert.deepEqual(readHostServers(join(folder, 'missing')).servers, []);
   });
 
-  it('are followed when the file is replaced, also behind a link', { timeout: 30_000 }, async () => {
-    const real = join(folder, 'real');
-    mkdirSync(real);
-    const file = join(folder, 'resolv.conf');
-    writeFileSync(join(real, 'stub.conf'), 'nameserver 192.0.2.1\n');
-    symlinkSync(join(real, 'stub.conf'), file);
-    let heard: (conf: ResolvConf) => void = () => {};
-    using hosts = new HostServers(file, { onChange: (conf) => heard(conf) });
-    const change = (): Promise<ResolvConf> => new Promise((resolve) => (heard = resolve));
-    assert.deepEqual(hosts.current.servers, ['192.0.2.1']);
-    const first = change();
-    writeFileSync(join(real, 'next'), 'nameserver 192.0.2.2\n');
-    renameSync(join(real, 'next'), join(real, 'stub.conf'));
+  /** What is followed at `file`, and a wait until it names these servers. */
+  function follow(file: string) {
+    const heard: (() => void)[] = [];
+    const hosts = new HostServers(file, { onChange: () => heard.splice(0).forEach((wake) => void wake()) });
     // The watch keeps no process alive; here somebody waits for it.
     const alive = setInterval(() => {}, 1000);
-    assert.deepEqual((await first).servers, ['192.0.2.2']);
-    const second = change();
+    return {
+      until: async (...servers: string[]): Promise<void> => {
+        while (JSON.stringify(hosts.current.servers) !== JSON.stringify(servers)) {
+          await new Promise<void>((resolve) => heard.push(resolve));
+        }
+      },
+      [Symbol.dispose]: () => {
+        clearInterval(alive);
+        hosts.close();
+      },
+    };
+  }
+
+  function replace(file: string, server: string): void {
+    writeFileSync(`${file}.new`, `nameserver ${server}\n`);
+    renameSync(`${file}.new`, file);
+  }
+
+  it('are followed when the file is written, replaced, removed and made again', { timeout: 30_000 }, async () => {
+    const file = join(mkdtempSync(join(folder, 'plain-')), 'resolv.conf');
+    writeFileSync(file, 'nameserver 192.0.2.1\n');
+    using hosts = follow(file);
+    await hosts.until('192.0.2.1');
+    writeFileSync(file, 'nameserver 192.0.2.2\n');
+    await hosts.until('192.0.2.2');
+    for (let last = 3; last < 20; last += 1) {
+      replace(file, `192.0.2.${last}`);
+      if (last % 3 === 0) await hosts.until(`192.0.2.${last}`);
+    }
+    await hosts.until('192.0.2.19');
+    // The file that came by the last rename is followed as the first one was.
+    writeFileSync(file, 'nameserver 192.0.2.20\n');
+    await hosts.until('192.0.2.20');
     rmSync(file);
-    writeFileSync(join(folder, 'other'), 'nameserver 192.0.2.3\n');
-    renameSync(join(folder, 'other'), file);
-    let conf = await second;
-    if (conf.servers.length === 0) conf = await change();
-    assert.deepEqual(conf.servers, ['192.0.2.3']);
-    clearInterval(alive);
+    await hosts.until();
+    writeFileSync(file, 'nameserver 192.0.2.21\n');
+    await hosts.until('192.0.2.21');
+  });
+
+  it('are followed through links that are switched and folders that come later', { timeout: 30_000 }, async () => {
+    const base = mkdtempSync(join(folder, 'links-'));
+    const file = join(base, 'resolv.conf');
+    const stub = join(base, 'run', 'stub.conf');
+    mkdirSync(join(base, 'etc'));
+    symlinkSync(join('run', 'stub.conf'), file);
+    using hosts = follow(file);
+    await hosts.until();
+    mkdirSync(join(base, 'run'));
+    replace(stub, '192.0.2.1');
+    await hosts.until('192.0.2.1');
+    replace(stub, '192.0.2.2');
+    await hosts.until('192.0.2.2');
+    writeFileSync(join(base, 'etc', 'other'), 'nameserver 192.0.2.3\n');
+    symlinkSync('etc/other', join(base, 'next'));
+    renameSync(join(base, 'next'), file);
+    await hosts.until('192.0.2.3');
+    // Where it leads now is followed, and where it led is not.
+    replace(stub, '192.0.2.9');
+    replace(join(base, 'etc', 'other'), '192.0.2.4');
+    await hosts.until('192.0.2.4');
+    rmSync(join(base, 'etc'), { recursive: true });
+    await hosts.until();
+    mkdirSync(join(base, 'etc'));
+    replace(join(base, 'etc', 'other'), '192.0.2.5');
+    await hosts.until('192.0.2.5');
   });
 });

@@ -55,15 +55,16 @@ export class AnswerCache {
     return renewed(entry, { packet, query, age: Math.floor((now - entry.storedAt) / 1000) });
   }
 
-  /** Keeps a response that may be kept. */
+  /** Keeps a response that may be kept, in place of what was known. */
   store(query: Query, response: Buffer): void {
     const key = cacheKey(query);
-    const lifetime = key === undefined ? undefined : lifetimeOf(response, query);
-    if (key === undefined || lifetime === undefined) return;
-    const storedAt = this.#now();
-    const expiresAt = storedAt + 1000 * Math.min(lifetime.seconds, MAX_SECONDS);
+    if (key === undefined) return;
     const known = this.#entries.get(key);
     if (known !== undefined) this.#delete(key, known);
+    const lifetime = lifetimeOf(response, query);
+    if (lifetime === undefined) return;
+    const storedAt = this.#now();
+    const expiresAt = storedAt + 1000 * Math.min(lifetime.seconds, MAX_SECONDS);
     // A copy: what came from a socket is a small part of a large buffer.
     this.#put(key, { response: Buffer.from(response), offsets: lifetime.offsets, storedAt, expiresAt });
     for (const [oldKey, entry] of this.#entries) {
