@@ -40,6 +40,10 @@ export interface MountPoint {
   readonly mode: string;
   readonly writable: boolean;
   readonly propagation: string;
+  /** As in the option of the same name. */
+  readonly nonRecursive?: boolean;
+  readonly readOnlyBelow?: 'try' | 'must';
+  readonly subpath?: string;
 }
 
 /** A container as the API shows it. */

@@ -22,7 +22,7 @@ import { Registry } from './records/index.ts';
 import { type RestoreNetworks, Restorer } from './restore.ts';
 import { type HostFacts, readHostFacts } from './spec/index.ts';
 import { StatisticsSampler } from './statistics/index.ts';
-import { Mounter, SharedMemory, VolumeStore } from './volumes/index.ts';
+import { Mounter, SharedMemory, Subpaths, VolumeStore } from './volumes/index.ts';
 import { Wiring } from './wiring/index.ts';
 
 /** Everything there is to containers. `restore` comes first; `close` leaves them running. */
@@ -46,7 +46,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
   const { containerd, clock, log, events, images, sandboxes, networks, store } = deps;
   let known: HostFacts | undefined;
   const facts = (): HostFacts => {
-    known ??= readHostFacts();
+    known ??= readHostFacts(options.runtime?.program);
     return known;
   };
   let abilities: LimitAbilities | undefined;
@@ -68,7 +68,12 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     { root: `${options.dataRoot}/volumes` },
   );
   const sharedMemory = new SharedMemory((id) => pipeFolder(options, id));
-  const mounter = new Mounter({ volumes, events, sharedMemory });
+  const mounter = new Mounter({
+    volumes,
+    events,
+    sharedMemory,
+    subpaths: new Subpaths(`${options.execRoot}/subpaths`),
+  });
   const wiring = new Wiring({ networks, sandboxes, registry }, options);
   const io = new IoHub({ containerd, clock, log }, options);
   const execs = new ExecService({ containerd, images, registry, announcer, facts, clock, log }, options);

@@ -66,6 +66,8 @@ export interface MountOptions {
   readonly volumesFrom: readonly string[];
   /** Anonymous volumes of the create call (`-v /data`). */
   readonly anonymous: readonly string[];
+  /** For volumes that name none of their own. */
+  readonly volumeDriver?: string;
 }
 
 export interface MountOption {
@@ -76,13 +78,21 @@ export interface MountOption {
   readonly readOnly: boolean;
   readonly propagation?: string;
   readonly createMountpoint?: boolean;
+  /** Without what is mounted below the source. */
+  readonly nonRecursive?: boolean;
+  /** A read-only mount makes what is mounted below it read-only, where kernel and runtime can. */
+  readonly readOnlyBelow?: 'try' | 'must';
   readonly noCopy?: boolean;
+  /** A folder of the volume instead of the whole. */
+  readonly subpath?: string;
   readonly volumeLabels?: Readonly<Record<string, string>>;
   readonly volumeDriver?: string;
   readonly volumeDriverOptions?: Readonly<Record<string, string>>;
   /** Bytes. */
   readonly tmpfsSize?: number;
   readonly tmpfsMode?: number;
+  /** `exec`, `noexec`. */
+  readonly tmpfsOptions?: readonly string[];
 }
 
 /** A host path of a block device, and how much of it. */

@@ -26,7 +26,9 @@ function mountOf(mount: MountOption) {
     ...(mount.source === undefined ? {} : { Source: mount.source }),
     Target: mount.target,
     ...(mount.readOnly ? { ReadOnly: true } : {}),
-    ...(mount.type === 'bind' && mount.propagation ? { BindOptions: { Propagation: mount.propagation } } : {}),
+    ...(mount.type === 'bind' && (mount.propagation || mount.nonRecursive)
+      ? { BindOptions: bindOptionsOf(mount) }
+      : {}),
     ...(mount.type === 'volume' ? { VolumeOptions: volumeOptionsOf(mount) } : {}),
     ...(mount.type === 'tmpfs' && (mount.tmpfsSize !== undefined || mount.tmpfsMode !== undefined)
       ? { TmpfsOptions: { SizeBytes: mount.tmpfsSize ?? 0, Mode: mount.tmpfsMode ?? 0 } }
@@ -34,10 +36,18 @@ function mountOf(mount: MountOption) {
   };
 }
 
+function bindOptionsOf(mount: MountOption) {
+  return {
+    ...(mount.propagation ? { Propagation: mount.propagation } : {}),
+    ...(mount.nonRecursive ? { NonRecursive: true } : {}),
+  };
+}
+
 function volumeOptionsOf(mount: MountOption) {
   return {
     ...(mount.noCopy ? { NoCopy: true } : {}),
     ...(mount.volumeLabels && Object.keys(mount.volumeLabels).length > 0 ? { Labels: mount.volumeLabels } : {}),
+    ...(mount.subpath === undefined ? {} : { Subpath: mount.subpath }),
     ...(mount.volumeDriver
       ? { DriverConfig: { Name: mount.volumeDriver, Options: mount.volumeDriverOptions ?? {} } }
       : {}),
@@ -98,7 +108,7 @@ export function encodeHostConfig({ spec }: ContainerView, defaults: { readonly l
     PortBindings: bindingsOf(network.ports),
     RestartPolicy: { Name: spec.restart.name, MaximumRetryCount: spec.restart.maximumRetryCount },
     AutoRemove: spec.autoRemove,
-    VolumeDriver: '',
+    VolumeDriver: mounts.volumeDriver ?? '',
     VolumesFrom: orNull(mounts.volumesFrom),
     ConsoleSize: [process.consoleSize?.height ?? 0, process.consoleSize?.width ?? 0],
     ...(Object.keys(spec.annotations).length > 0 ? { Annotations: spec.annotations } : {}),

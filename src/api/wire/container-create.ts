@@ -37,7 +37,15 @@ export const MountBody = v.object({
   Target: text,
   ReadOnly: flag,
   Consistency: text,
-  BindOptions: v.nullish(v.object({ Propagation: text, CreateMountpoint: flag, NonRecursive: flag })),
+  BindOptions: v.nullish(
+    v.object({
+      Propagation: text,
+      CreateMountpoint: flag,
+      NonRecursive: flag,
+      ReadOnlyNonRecursive: flag,
+      ReadOnlyForceRecursive: flag,
+    }),
+  ),
   VolumeOptions: v.nullish(
     v.object({
       NoCopy: flag,
@@ -46,7 +54,9 @@ export const MountBody = v.object({
       DriverConfig: v.nullish(v.object({ Name: text, Options: textMap })),
     }),
   ),
-  TmpfsOptions: v.nullish(v.object({ SizeBytes: optionalCount, Mode: optionalCount })),
+  TmpfsOptions: v.nullish(
+    v.object({ SizeBytes: optionalCount, Mode: optionalCount, Options: v.nullish(v.array(v.array(v.string())), []) }),
+  ),
 });
 export type MountBody = v.InferOutput<typeof MountBody>;
 

@@ -42,7 +42,7 @@ export function parseCreate(body: CreateBody, options: { version: number; platfo
       process: processOf(body, host),
       ...given('health', health),
       network: networkOf(body, host, mode),
-      mounts: parseMounts(body, host),
+      mounts: parseMounts(body, host, options.version),
       resources: resourcesOf(host),
       security: securityOf(host),
       restart: parseRestart(host.RestartPolicy),

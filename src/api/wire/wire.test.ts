@@ -49,7 +49,7 @@ test('a range of container ports goes pairwise with a host range of the same len
 });
 
 test('a bind names a host path, a volume, or nothing', () => {
-  assert.deepEqual(parseBind('/a:/b:ro,rslave'), {
+  assert.deepEqual(parseBind('/a:/b:ro,rslave', { version: 43 }), {
     type: 'bind',
     source: '/a',
     target: '/b',
@@ -57,16 +57,16 @@ test('a bind names a host path, a volume, or nothing', () => {
     createMountpoint: true,
     propagation: 'rslave',
   });
-  assert.deepEqual(parseBind('vol:/b:nocopy'), {
+  assert.deepEqual(parseBind('vol:/b:nocopy', { version: 43 }), {
     type: 'volume',
     source: 'vol',
     target: '/b',
     readOnly: false,
     noCopy: true,
   });
-  assert.deepEqual(parseBind('/b'), { type: 'volume', target: '/b', readOnly: false });
+  assert.deepEqual(parseBind('/b', { version: 43 }), { type: 'volume', target: '/b', readOnly: false });
   for (const bad of ['', ':/b', '/a:/b:ro:x', '/a:/b:fast', '/a:b', '/a:/', '../v:/b']) {
-    assert.throws(() => parseBind(bad), { kind: 'invalid' }, bad);
+    assert.throws(() => parseBind(bad, { version: 43 }), { kind: 'invalid' }, bad);
   }
 });
 

@@ -122,7 +122,7 @@ export class FilesService implements ContainerFiles {
       )
       .sort((a, b) => b.destination.length - a.destination.length)[0];
     if (point) {
-      return opened(new Tree(point.source), `/${clean.slice(point.destination.length)}`);
+      return opened(new Tree(point.source), `/${point.subpath ?? ''}/${clean.slice(point.destination.length)}`);
     }
     const mounted = await this.#mount(container, writable);
     return opened(new Tree(mounted.path), path, () => mounted.close());

@@ -3,3 +3,4 @@
 
 export * from './commit.ts';
 export * from './files.ts';
+export { Tree } from './tree.ts';

@@ -132,7 +132,7 @@ export class Starter {
       ...(this.#wantsInit(record) && { initProgram: initProgram(this.#options.initPath) }),
       extraEnv: this.#deps.wiring.linkEnvironment(container),
       defaultUlimits: this.#options.defaultUlimits ?? [],
-      mounts: record.mounts,
+      mounts: this.#deps.mounter.sourcesOf(record),
       cgroupsPath: `${parent.startsWith('/') ? '' : '/'}${parent}/${container.id}`,
       facts: this.#deps.facts(),
     });

@@ -5,7 +5,7 @@ import type { ContainerRecord } from '../records/index.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { ALL_DEVICES_RULE, allHostDevices, DEFAULT_DEVICE_RULES, hostDevices, parseDeviceRule } from './devices.ts';
 import type { HostFacts } from './host-facts.ts';
-import { systemMounts, userMounts } from './mounts.ts';
+import { parentsFirst, rootPropagation, systemMounts, userMounts } from './mounts.ts';
 import { layersOf, readTreeFile } from './rootfs.ts';
 import { defaultSeccomp } from './seccomp.ts';
 import { parseSecurityOptions } from './security.ts';
@@ -113,7 +113,7 @@ export function buildSpec(input: SpecInput): object {
       sysctl: plainSysctls(security.sysctls),
       maskedPaths: security.privileged || settings.unmasked ? [] : (security.maskedPaths ?? MASKED),
       readonlyPaths: security.privileged || settings.unmasked ? [] : (security.readonlyPaths ?? READ_ONLY),
-      rootfsPropagation: 'rprivate',
+      rootfsPropagation: rootPropagation(input.mounts),
       ...(seccomp && { seccomp }),
     },
     annotations: spec.annotations,
@@ -149,10 +149,11 @@ function mountsOf(input: SpecInput): object[] {
       ...(mount.tmpfsSize ? [`size=${mount.tmpfsSize}`] : []),
       ...(mount.tmpfsMode ? [`mode=${mount.tmpfsMode.toString(8)}`] : []),
       ...(mount.readOnly ? ['ro'] : []),
+      ...(mount.tmpfsOptions ?? []),
     ];
     tmpfs[mount.target] = options.join(',');
   }
-  return [...system, ...files, ...userMounts(input.mounts, tmpfs)];
+  return [...system, ...parentsFirst([...files, ...userMounts(input.mounts, tmpfs, input.facts)])];
 }
 
 function namespacesOf(input: SpecInput): object[] {

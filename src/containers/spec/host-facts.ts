@@ -1,9 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 
 /** What this machine and this process can give to a container; read once. */
 export interface HostFacts {
   readonly cgroupVersion: 1 | 2;
   readonly seccomp: boolean;
+  /** Can a bind mount make what is mounted below it read-only too? Asked of the runtime when first wanted. */
+  readonly readOnlyBelow: () => boolean;
   readonly apparmor: boolean;
   /** Our own bounding set: bit n for capability n. */
   readonly capabilities: bigint;
@@ -35,13 +39,19 @@ const LIMIT_NAMES: Readonly<Record<string, string>> = {
   'Max realtime timeout': 'RLIMIT_RTTIME',
 };
 
-export function readHostFacts(): HostFacts {
+/** `runtime`: the OCI runtime's program. */
+export function readHostFacts(runtime = 'runc'): HostFacts {
+  let known: boolean | undefined;
   const status = readFileSync('/proc/self/status', 'utf8');
   const mask = (name: string): bigint =>
     BigInt(`0x${new RegExp(`^${name}:\\s+([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
   const privileged = ((mask('CapEff') >> CAP_SYS_RESOURCE) & 1n) === 1n;
   return {
     cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? 2 : 1,
+    readOnlyBelow: () => {
+      known ??= knowsReadOnlyBelow(runtime);
+      return known;
+    },
     seccomp: /^Seccomp:/m.test(status),
     apparmor: existsSync('/sys/kernel/security/apparmor/profiles'),
     capabilities: mask('CapBnd'),
@@ -49,6 +59,19 @@ export function readHostFacts(): HostFacts {
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'utf8')),
     hardLimits: privileged ? {} : hardLimits(readFileSync('/proc/self/limits', 'utf8')),
   };
+}
+
+/** mount_setattr(2) came with Linux 5.12; what the runtime knows it says itself, from 1.1 on. */
+function knowsReadOnlyBelow(runtime: string): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (major < 5 || (major === 5 && minor < 12)) return false;
+  try {
+    const answer = execFileSync(runtime, ['features'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const { mountOptions } = JSON.parse(answer.toString()) as { readonly mountOptions?: readonly string[] };
+    return mountOptions?.includes('rro') ?? false;
+  } catch {
+    return false;
+  }
 }
 
 export function hardLimits(text: string): Record<string, number> {

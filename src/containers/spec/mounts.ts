@@ -1,3 +1,4 @@
+import { FairwayError } from '../../base/index.ts';
 import type { MountPoint } from '../contract.ts';
 
 export interface OciMount {
@@ -52,9 +53,13 @@ export function systemMounts(options: {
   ];
 }
 
-/** The container's own mounts, parents before children, so that none hides another. */
-export function userMounts(points: readonly MountPoint[], tmpfs: Readonly<Record<string, string>>): OciMount[] {
-  const mounts = points.map((point): OciMount => {
+/** The container's own mounts. */
+export function userMounts(
+  points: readonly MountPoint[],
+  tmpfs: Readonly<Record<string, string>>,
+  host: { readonly readOnlyBelow: () => boolean },
+): OciMount[] {
+  return points.map((point): OciMount => {
     if (point.type === 'tmpfs') {
       const options = (tmpfs[point.destination] ?? '').split(',').filter((option) => option !== '');
       return {
@@ -64,19 +69,42 @@ export function userMounts(points: readonly MountPoint[], tmpfs: Readonly<Record
         options: ['nosuid', 'nodev', 'noexec', ...options],
       };
     }
-    const modes = point.mode.split(',');
     return {
       destination: point.destination,
       type: 'bind',
       source: point.source,
       options: [
-        modes.includes('bind') ? 'bind' : 'rbind',
-        point.writable ? 'rw' : 'ro',
+        point.nonRecursive ? 'bind' : 'rbind',
+        accessOf(point, host),
         point.propagation === '' ? 'rprivate' : point.propagation,
       ],
     };
   });
-  return mounts.sort((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+/** So that none hides another: a volume on /etc does not take /etc/hosts away. */
+export function parentsFirst<M extends { readonly destination: string }>(mounts: readonly M[]): M[] {
+  return mounts.toSorted((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+function accessOf(point: MountPoint, host: { readonly readOnlyBelow: () => boolean }): 'rw' | 'ro' | 'rro' {
+  if (point.writable) return 'rw';
+  if (point.readOnlyBelow === undefined) return 'ro';
+  if (host.readOnlyBelow()) return 'rro';
+  if (point.readOnlyBelow === 'try') return 'ro';
+  throw new FairwayError(
+    `cannot mount ${point.source} read-only with all that is mounted below it: kernel or runtime do not know how`,
+    { code: 'no_recursive_read_only', kind: 'unsupported' },
+  );
+}
+
+/**
+ * What the root of the container has to be for mounts that pass on what is mounted below them: a private root would cut them
+ * off from the host.
+ */
+export function rootPropagation(points: readonly MountPoint[]): 'rprivate' | 'rslave' | 'shared' {
+  const has = (kind: string): boolean => points.some(({ propagation }) => propagation.replace(/^r/, '') === kind);
+  return has('shared') ? 'shared' : has('slave') ? 'rslave' : 'rprivate';
 }
 
 function depth(path: string): number {

@@ -19,6 +19,7 @@ import { resolveUser } from './user.ts';
 const FACTS: HostFacts = {
   cgroupVersion: 1,
   seccomp: true,
+  readOnlyBelow: () => true,
   apparmor: false,
   capabilities: (1n << 41n) - 1n,
   mayLowerOomScore: false,

@@ -5,4 +5,5 @@ export * from './mounter.ts';
 export * from './plan.ts';
 export * from './populate.ts';
 export * from './shared-memory.ts';
+export { Subpaths } from './subpaths.ts';
 export * from './volumes.ts';

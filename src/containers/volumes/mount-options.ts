@@ -12,8 +12,11 @@ const FLAGS: Readonly<Record<string, number>> = {
   ro: MountFlags.readOnly,
   rw: 0,
   nosuid: MountFlags.noSuid,
+  suid: 0,
   nodev: MountFlags.noDev,
+  dev: 0,
   noexec: MountFlags.noExec,
+  exec: 0,
   noatime: MountFlags.noAtime,
   relatime: MountFlags.relAtime,
   bind: MountFlags.bind,
@@ -21,14 +24,46 @@ const FLAGS: Readonly<Record<string, number>> = {
   defaults: 0,
 };
 
-/** The `local` driver's `type`, `o` and `device`; undefined for a plain folder. Throws with Docker's texts. */
-export function parseMountOptions(options: Readonly<Record<string, string>>): VolumeMount | undefined {
+/** An option → those it makes no sense without. */
+const NEEDS: readonly (readonly [string, readonly string[]])[] = [
+  ['device', ['type']],
+  ['type', ['device']],
+  ['o', ['device', 'type']],
+];
+
+/** The `local` driver's `type`, `o`, `device` and `size`, judged before a volume is made. Throws with Docker's texts. */
+export function assertVolumeOptions(options: Readonly<Record<string, string>>): void {
   for (const key of Object.keys(options)) {
     if (!['type', 'o', 'device', 'size'].includes(key)) {
       throw invalid('invalid_volume_option', `invalid option: "${key}"`);
     }
   }
-  if (options.type === undefined && options.o === undefined && options.device === undefined) return undefined;
+  if (options.type === 'cifs' && /^[a-z]*:?\/\/[^/]*:\d+(\/|$)/i.test(options.device ?? '')) {
+    throw invalid('invalid_volume_option', "port not allowed in CIFS device URL, include 'port' in 'o='");
+  }
+  if (options.size !== undefined) assertSize(options.size);
+  for (const [option, needed] of NEEDS) {
+    if (options[option] === undefined) continue;
+    for (const other of needed) {
+      if (options[other] === undefined) {
+        throw invalid('missing_volume_option', `missing required option: "${other}"`);
+      }
+    }
+  }
+}
+
+/** A quota takes a file system that can set one; nothing here does. */
+function assertSize(size: string): void {
+  const parts = /^(\d+(?:\.\d+)?) ?[kmgtp]?i?b?$/i.exec(size);
+  if (!parts) throw invalid('invalid_volume_option', `invalid size: '${size}'`);
+  if (Number(parts[1]) > 0) {
+    throw invalid('no_quota', 'quota size requested but no quota support');
+  }
+}
+
+/** What is to be mounted for a volume; undefined for a plain folder. Throws with Docker's text. */
+export function parseMountOptions(options: Readonly<Record<string, string>>): VolumeMount | undefined {
+  if (!options.type && !options.device) return undefined;
   if (!options.device) throw invalid('missing_volume_option', 'missing device in volume options');
   let flags = 0;
   const data: string[] = [];
@@ -36,9 +71,6 @@ export function parseMountOptions(options: Readonly<Record<string, string>>): Vo
     const flag = FLAGS[option];
     if (flag !== undefined) flags |= flag;
     else if (option !== '') data.push(option);
-  }
-  if ((flags & MountFlags.bind) === 0 && !options.type) {
-    throw invalid('missing_volume_option', 'missing required option: "type"');
   }
   return {
     source: options.device,

@@ -2,12 +2,14 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { invalid } from '../../base/index.ts';
 import type { EventSink } from '../../model/index.ts';
 import type { Mount } from '../containerd/index.ts';
-import type { MountPoint } from '../contract.ts';
+import type { MountPoint, VolumeView } from '../contract.ts';
 import type { ContainerSpec } from '../options.ts';
 import type { ContainerRecord } from '../records/index.ts';
 import { type MountSources, type PlannedMount, planMounts } from './plan.ts';
 import { populateVolume } from './populate.ts';
+import { assertPropagation } from './propagation.ts';
 import type { SharedMemory } from './shared-memory.ts';
+import type { Subpaths } from './subpaths.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface PreparedMounts {
@@ -21,14 +23,17 @@ export class Mounter {
   readonly #volumes: VolumeStore;
   readonly #events: EventSink;
   readonly #sharedMemory: SharedMemory;
+  readonly #subpaths: Subpaths;
 
   constructor(deps: {
     readonly volumes: VolumeStore;
     readonly events: EventSink;
     readonly sharedMemory: SharedMemory;
+    readonly subpaths: Subpaths;
   }) {
     this.#volumes = deps.volumes;
     this.#sharedMemory = deps.sharedMemory;
+    this.#subpaths = deps.subpaths;
     this.#events = deps.events;
   }
 
@@ -57,8 +62,7 @@ export class Mounter {
         });
         if (plan.source === undefined) anonymous.push(volume.name);
         if (plan.copy) {
-          this.#volumes.activate(volume.name);
-          await populateVolume(sources.rootfs, plan.target, volume.mountpoint);
+          await this.#populate(volume, () => populateVolume(sources.rootfs, plan.target, volume.mountpoint));
         }
         mounts.push({ ...pointOf(plan, volume.mountpoint), name: volume.name, driver: volume.driver });
       }
@@ -69,25 +73,42 @@ export class Mounter {
     return { mounts, anonymous };
   }
 
+  /** What a volume's options mount stays mounted only while a container uses it. */
+  async #populate(volume: VolumeView, work: () => Promise<void>): Promise<void> {
+    const mounted = this.#volumes.activate(volume.name);
+    try {
+      await work();
+    } finally {
+      if (mounted) this.#volumes.deactivate(volume.name);
+    }
+  }
+
   /** Just before a start. */
   activate(record: ContainerRecord): void {
     this.#sharedMemory.activate(record);
     for (const point of record.mounts) {
       if (point.type === 'volume' && point.name !== undefined) {
         this.#volumes.activate(point.name);
+        this.#subpaths.activate(record, point);
         this.#publish('mount', record, point);
       } else if (point.type === 'bind' && !existsSync(point.source)) {
         throw invalid(
           'bind_source_missing',
           `invalid mount config for type "bind": bind source path does not exist: ${point.source}`,
         );
-      }
+      } else assertPropagation(point);
     }
+  }
+
+  /** A container's mounts with the sources that the runtime is to use. */
+  sourcesOf(record: ContainerRecord): readonly MountPoint[] {
+    return record.mounts.map((point) => ({ ...point, source: this.#subpaths.sourceOf(record, point) }));
   }
 
   /** After the end of the container; a volume in use elsewhere stays mounted. */
   deactivate(record: ContainerRecord, stillUsed: (name: string) => boolean): void {
     this.#sharedMemory.deactivate(record);
+    this.#subpaths.deactivate(record);
     for (const point of record.mounts) {
       if (point.type !== 'volume' || point.name === undefined) continue;
       this.#publish('unmount', record, point);
@@ -129,5 +150,8 @@ function pointOf(plan: PlannedMount, source: string): MountPoint {
     mode: plan.mode,
     writable: plan.writable,
     propagation: plan.propagation,
+    ...(plan.nonRecursive && { nonRecursive: true }),
+    ...(plan.readOnlyBelow && { readOnlyBelow: plan.readOnlyBelow }),
+    ...(plan.subpath !== undefined && { subpath: plan.subpath }),
   };
 }

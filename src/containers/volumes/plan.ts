@@ -11,6 +11,9 @@ export interface PlannedMount {
   readonly writable: boolean;
   readonly mode: string;
   readonly propagation: string;
+  readonly nonRecursive?: boolean;
+  readonly readOnlyBelow?: 'try' | 'must';
+  readonly subpath?: string;
   /** May be filled from the image. */
   readonly copy: boolean;
   /** Make the host folder when it is missing. */
@@ -51,9 +54,6 @@ export function planMounts(spec: ContainerSpec, sources: MountSources): PlannedM
   }
   for (const from of spec.mounts.volumesFrom) {
     const [ref = '', mode = 'rw'] = from.split(':');
-    if (mode !== 'rw' && mode !== 'ro' && mode !== 'z' && mode !== 'Z') {
-      throw invalid('invalid_volumes_from', `invalid mode for volumes-from: ${mode}`);
-    }
     const mounts = sources.mountsOf(ref);
     if (!mounts) throw notFound('container_not_found', `No such container: ${ref}`);
     for (const point of mounts) {
@@ -62,11 +62,14 @@ export function planMounts(spec: ContainerSpec, sources: MountSources): PlannedM
         type: point.type,
         target: point.destination,
         source: point.name ?? point.source,
-        writable: point.writable && mode !== 'ro',
+        writable: point.writable && !mode.split(',').includes('ro'),
         mode: point.mode,
         propagation: point.propagation,
         copy: false,
         createSource: false,
+        ...(point.nonRecursive && { nonRecursive: true }),
+        ...(point.readOnlyBelow && { readOnlyBelow: point.readOnlyBelow }),
+        ...(point.subpath !== undefined && { subpath: point.subpath }),
       });
     }
   }
@@ -81,6 +84,7 @@ export function planMounts(spec: ContainerSpec, sources: MountSources): PlannedM
       propagation: '',
       copy: true,
       createSource: false,
+      ...(spec.mounts.volumeDriver && { driver: spec.mounts.volumeDriver }),
     });
   }
   return [...planned.values()];
@@ -106,6 +110,8 @@ function fromOption(mount: MountOption, binds: readonly string[]): PlannedMount 
       propagation: mount.propagation || 'rprivate',
       copy: false,
       createSource: verbatim !== undefined || mount.createMountpoint === true,
+      ...(mount.nonRecursive && { nonRecursive: true }),
+      ...(mount.readOnlyBelow && { readOnlyBelow: mount.readOnlyBelow }),
     };
   }
   return {
@@ -115,6 +121,7 @@ function fromOption(mount: MountOption, binds: readonly string[]): PlannedMount 
     propagation: '',
     copy: mount.noCopy !== true && !mode.split(',').includes('nocopy'),
     createSource: false,
+    ...(mount.subpath !== undefined && { subpath: mount.subpath }),
     ...(mount.volumeDriver && { driver: mount.volumeDriver }),
     ...(mount.volumeLabels && { labels: mount.volumeLabels }),
     ...(mount.volumeDriverOptions && { options: mount.volumeDriverOptions }),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { MountPoint } from '../contract.ts';
 import { setUp, specOf } from '../testing/index.ts';
-import { parseMountOptions } from './mount-options.ts';
+import { assertVolumeOptions, parseMountOptions } from './mount-options.ts';
 import { planMounts } from './plan.ts';
 
 const NETWORKS = [{ name: 'bridge', request: {} }];
@@ -17,7 +17,8 @@ describe('volumes', () => {
     assert.equal(made.mountpoint, join(setup.folder, 'data/volumes/data/_data'));
     assert.ok(existsSync(made.mountpoint));
     assert.equal(await volumes.create({ name: 'data' }), made);
-    for (const name of ['../x', 'a/b', '.', 'x', '/abs']) {
+    await assert.rejects(volumes.create({ name: 'x' }), { message: /volume name is too short/ });
+    for (const name of ['../x', 'a/b', '..', '/abs']) {
       await assert.rejects(volumes.create({ name }), {
         message: /includes invalid characters for a local volume name/,
       });
@@ -120,7 +121,26 @@ describe('options of the local driver', () => {
       flags: 1,
       data: 'size=1m',
     });
-    assert.throws(() => parseMountOptions({ colour: 'red' }), { message: 'invalid option: "colour"' });
-    assert.throws(() => parseMountOptions({ type: 'nfs' }), { message: 'missing device in volume options' });
+    assert.deepEqual(parseMountOptions({ type: 'none', device: '/d', o: 'rbind,exec' }), {
+      source: '/d',
+      type: 'none',
+      flags: 0x5000,
+    });
+  });
+
+  it('are judged before a volume is made', () => {
+    const cases: readonly [Record<string, string>, string][] = [
+      [{ colour: 'red' }, 'invalid option: "colour"'],
+      [{ type: 'nfs' }, 'missing required option: "device"'],
+      [{ device: '/d' }, 'missing required option: "type"'],
+      [{ o: 'bind' }, 'missing required option: "device"'],
+      [{ o: 'bind', device: '/d' }, 'missing required option: "type"'],
+      [{ size: '1g' }, 'quota size requested but no quota support'],
+      [{ size: 'much' }, "invalid size: 'much'"],
+      [{ type: 'cifs', device: '//h:445/s' }, "port not allowed in CIFS device URL, include 'port' in 'o='"],
+    ];
+    for (const [options, message] of cases) assert.throws(() => assertVolumeOptions(options), { message });
+    assertVolumeOptions({ size: '0' });
+    assertVolumeOptions({ type: 'none', device: '/d', o: 'bind' });
   });
 });

@@ -15,7 +15,7 @@ import {
 import { isMountPoint, mount, unmount } from '../../kernel/index.ts';
 import type { EventSink, Store } from '../../model/index.ts';
 import type { Volumes, VolumeView } from '../contract.ts';
-import { parseMountOptions } from './mount-options.ts';
+import { assertVolumeOptions, parseMountOptions } from './mount-options.ts';
 
 export interface VolumeStoreDeps {
   readonly store: Store;
@@ -67,6 +67,12 @@ export class VolumeStore implements Volumes {
         `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
       );
     }
+    if (name.length === 1) {
+      throw invalid(
+        'invalid_volume_name',
+        `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+      );
+    }
     if (!NAME.test(name)) {
       throw invalid(
         'invalid_volume_name',
@@ -74,7 +80,7 @@ export class VolumeStore implements Volumes {
       );
     }
     const options = request.options ?? {};
-    parseMountOptions(options);
+    assertVolumeOptions(options);
     const record: VolumeRecord = {
       version: 1,
       name,
@@ -91,6 +97,7 @@ export class VolumeStore implements Volumes {
       await this.#store.put(PREFIX + name, record);
     } catch (error) {
       this.#records.delete(name);
+      await rm(join(this.#root, name), { recursive: true, force: true });
       throw error;
     }
     this.#publish('create', record);
@@ -125,6 +132,9 @@ export class VolumeStore implements Volumes {
       throw conflict('volume_in_use', `remove ${name}: volume is in use - [${users.join(', ')}]`);
     }
     this.deactivate(name);
+    if (isMountPoint(record.mountpoint)) {
+      throw conflict('volume_mounted', `remove ${name}: something is mounted on ${record.mountpoint}`);
+    }
     await rm(join(this.#root, name), { recursive: true, force: true });
     await this.#store.delete(PREFIX + name);
     this.#records.delete(name);
@@ -157,19 +167,20 @@ export class VolumeStore implements Volumes {
     return folderSize(record.mountpoint);
   }
 
-  /** Mounts what its options ask for, once. Called before a container that uses it starts. */
-  activate(name: string): void {
+  /** Mounts what its options ask for, once; true when it was not mounted before. */
+  activate(name: string): boolean {
     const record = this.#records.get(name);
     if (!record) throw noSuchVolume(name);
     mkdirSync(record.mountpoint, { recursive: true, mode: 0o755 });
     const request = parseMountOptions(record.options);
-    if (!request || isMountPoint(record.mountpoint)) return;
+    if (!request || isMountPoint(record.mountpoint)) return false;
     try {
       mount({ ...request, target: record.mountpoint });
+      return true;
     } catch (error) {
       throw invalid(
         'volume_mount_failed',
-        `error while mounting volume '${record.mountpoint}': failed to mount local volume: mount ${request.source ?? ''}:${record.mountpoint}: ${messageOf(error)}`,
+        `error while mounting volume '${record.mountpoint}': failed to mount local volume: mount ${request.source ?? ''}:${record.mountpoint}, ${withoutPassword(messageOf(error))}`,
         error,
       );
     }
@@ -184,6 +195,10 @@ export class VolumeStore implements Volumes {
   #publish(action: string, record: VolumeRecord): void {
     this.#events.publish({ type: 'volume', action, id: record.name, attributes: { driver: record.driver } });
   }
+}
+
+function withoutPassword(text: string): string {
+  return text.replace(/password=[^,\s]*/g, 'password=********');
 }
 
 function noSuchVolume(name: string): Error {
