@@ -59,6 +59,8 @@ export class Starter {
       undo.unshift(() => mounter.deactivate(container.record, (name) => this.#inUse(container, name)));
       mounter.activate(container.record);
       await this.#together(container, opened, undo);
+      // Before it runs: clients ask for its output since then.
+      const startedAt = rfc3339Nano(clock.nowNanos());
       const pid = await this.#deps.containerd.tasks.start(container.id);
       container.stopping = false;
       container.change({ stoppedByUser: false });
@@ -68,7 +70,7 @@ export class Starter {
         exitCode: 0,
         error: '',
         oomKilled: false,
-        startedAt: rfc3339Nano(clock.nowNanos()),
+        startedAt,
       });
       await registry.save(container);
     } catch (error) {

@@ -21,6 +21,9 @@ const DEFAULT_TIMEOUT_SECONDS = 10;
 /** After SIGKILL the kernel needs a moment; a process stuck in it (disk, NFS) needs longer than anybody waits. */
 const KILL_MS = 30_000;
 
+/** What runc says of a process that has just ended, and containerd of a shim that goes with it. */
+const HAS_ENDED = /process already finished|not running|ttrpc: closed/;
+
 /** Signals to containers, and waiting for what they bring about. */
 export class Stopper {
   readonly #deps: StopperDeps;
@@ -104,8 +107,7 @@ export class Stopper {
     try {
       await tasks.kill(container.id, signal, { all });
     } catch (error) {
-      // runc says it in words for a process that has just ended.
-      if (!isKind(error, 'notFound') && !/process already finished|not running/.test(messageOf(error))) throw error;
+      if (!isKind(error, 'notFound') && !HAS_ENDED.test(messageOf(error))) throw error;
     }
     this.#deps.announcer.say(container, 'kill', { signal: String(signal) });
     if (container.record.state.status === 'paused') {

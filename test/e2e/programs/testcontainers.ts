@@ -103,10 +103,9 @@ async function copiesAndRestarts(): Promise<void> {
   assert.equal((await copy.exec('cat /in/late')).output, 'later');
   const stopped = await copy.stop({ remove: false, timeout: 0 });
   assert.match(await text(await stopped.copyArchiveFromContainer('/in/late')), /later/);
-  const { container: containers, image: images } = await getContainerRuntimeClient();
+  const { container: containers } = await getContainerRuntimeClient();
   await containers.remove(containers.getById(stopped.getId()), { removeVolumes: true });
   assert.match(image, /^sha256:|^[0-9a-f]{64}$/);
-  assert.ok(images);
 }
 
 async function leavesEverything(): Promise<void> {
