@@ -1,21 +1,23 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { startEngine, type TestHost } from '../test/support/index.ts';
+import { type Engine, startEngine } from '../test/support/index.ts';
 import { Api } from './api.ts';
 import { containers } from './containers.ts';
 import { controlPlane } from './control-plane.ts';
 import { dataPath } from './data-path.ts';
 import { dns } from './dns.ts';
 import { memory } from './memory.ts';
+import { pull } from './pull.ts';
 import type { Row } from './stats.ts';
 
-const SUITES: Readonly<Record<string, (api: Api, pid: number, host: TestHost) => Promise<Row[]>>> = {
-  memory,
+const SUITES: Readonly<Record<string, (api: Api, engine: Engine) => Promise<Row[]>>> = {
+  memory: (api, { daemon }) => memory(api, daemon.pid),
   'control-plane': controlPlane,
   'data-path': dataPath,
   dns,
-  containers: (api, _pid, host) => containers(api, host),
+  containers: (api, { host }) => containers(api, host),
+  pull: (_api, { docker, host }) => pull(docker, host),
 };
 
 const asked = process.argv.slice(2);
@@ -31,7 +33,7 @@ for (const [name, suite] of Object.entries(SUITES)) {
   console.error(`${name} …`);
   await using engine = await startEngine();
   const api = new Api(engine.daemon.socket);
-  const measured = await suite(api, engine.daemon.pid, engine.host);
+  const measured = await suite(api, engine);
   api.close();
   for (const row of measured)
     console.error(`  ${row.what}: ${row.value}${row.baseline === undefined ? '' : ` | ${row.baseline}`}`);
