@@ -1,11 +1,14 @@
 import { cidrText, familyOf, networkOf } from './base/index.ts';
 import type { DaemonConfig, NetworkConfig, ReloadableConfig } from './config/index.ts';
+import type { RegistryOptions } from './containers/registry/index.ts';
 import type { EngineOptions } from './engine.ts';
 import type { PoolRequest } from './model/index.ts';
 import type { DefaultBridge } from './network/index.ts';
 import { VERSION } from './version.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
+/** Ours, and the one that users of Docker have. */
+const CERTIFICATE_FOLDERS = ['/etc/fairway/certs.d', '/etc/docker/certs.d'];
 
 /** The configuration in the engine's words. `current` gives what a reload may have changed. */
 export function engineOptions(config: DaemonConfig, current: () => ReloadableConfig): EngineOptions {
@@ -42,13 +45,33 @@ export function engineOptions(config: DaemonConfig, current: () => ReloadableCon
       ...(network.hostGatewayIps.length === 0 ? {} : { hostGatewayIps: network.hostGatewayIps }),
     },
     registry: {
-      insecureRegistries: config.reloadable.insecureRegistries,
-      mirrors: config.reloadable.registryMirrors,
+      ...registryOptions(config.reloadable),
+      proxies: config.proxies,
+      certificateFolders: CERTIFICATE_FOLDERS,
     },
     facts: () => {
       const { debug, liveRestore, labels, insecureRegistries, registryMirrors } = current();
-      return { debug, liveRestore, labels, insecureRegistries, registryMirrors, experimental: config.experimental };
+      return {
+        debug,
+        liveRestore,
+        labels,
+        insecureRegistries,
+        registryMirrors,
+        proxies: config.proxies,
+        experimental: config.experimental,
+      };
     },
+  };
+}
+
+/** What a reload may change of it. */
+export function registryOptions(config: ReloadableConfig): RegistryOptions {
+  return {
+    insecureRegistries: config.insecureRegistries,
+    mirrors: config.registryMirrors,
+    maxDownloads: config.maxConcurrentDownloads,
+    maxUploads: config.maxConcurrentUploads,
+    maxAttempts: config.maxDownloadAttempts,
   };
 }
 

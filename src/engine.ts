@@ -8,7 +8,7 @@ import { type Cidr, type Clock, type Id, type Log, newId, systemClock } from './
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
 import { type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
-import { Registry, type RegistryOptions } from './containers/registry/index.ts';
+import { type HttpClientOptions, Registry, type RegistryOptions } from './containers/registry/index.ts';
 import {
   BridgeDriver,
   DiscardedLinks,
@@ -63,9 +63,9 @@ export interface EngineOptions {
   /** Asked anew for every `docker info`, so that a reload shows. */
   readonly facts: () => Pick<
     EngineFacts,
-    'debug' | 'experimental' | 'liveRestore' | 'labels' | 'insecureRegistries' | 'registryMirrors'
+    'debug' | 'experimental' | 'liveRestore' | 'labels' | 'insecureRegistries' | 'registryMirrors' | 'proxies'
   >;
-  readonly registry: RegistryOptions;
+  readonly registry: RegistryOptions & HttpClientOptions;
 }
 
 /** A daemon without its listeners. */
@@ -107,6 +107,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
     clock,
     log,
   });
+  await images.findLeftovers();
   const registry = undo.use(new Registry({ engine: containerd, store: images, clock }, options.registry));
   const parts = createContainers(
     { containerd, images, networks, sandboxes, store, events, clock, log },

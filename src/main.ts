@@ -13,7 +13,7 @@ import {
 } from './config/index.ts';
 import { handleSignals, Listeners, Pidfile } from './daemon/index.ts';
 import { startEngine } from './engine.ts';
-import { engineOptions } from './engine-options.ts';
+import { engineOptions, registryOptions } from './engine-options.ts';
 import { VERSION } from './version.ts';
 
 async function run(initial: DaemonConfig, log: Logger, args: readonly string[]): Promise<void> {
@@ -46,10 +46,7 @@ async function run(initial: DaemonConfig, log: Logger, args: readonly string[]):
         const change = compareConfigs(config, next);
         config = { ...config, reloadable: next.reloadable };
         log.level = config.reloadable.logLevel;
-        engine.configureRegistry({
-          insecureRegistries: config.reloadable.insecureRegistries,
-          mirrors: config.reloadable.registryMirrors,
-        });
+        engine.configureRegistry(registryOptions(config.reloadable));
         if (change.afterRestart.length > 0) log.warn({ keys: change.afterRestart }, 'changed, and waits for a restart');
         engine.events.publish({
           type: 'daemon',

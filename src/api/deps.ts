@@ -85,6 +85,7 @@ export interface EngineFacts {
   readonly addressPools: readonly { readonly base: string; readonly size: number }[];
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
+  readonly proxies: { readonly http?: string; readonly https?: string; readonly none?: string };
   readonly ipv4Forwarding: boolean;
   readonly containerd: { readonly address: string; readonly version: string; readonly namespace: string };
   readonly runcVersion: string;

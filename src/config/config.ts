@@ -22,9 +22,17 @@ export interface DaemonConfig {
   };
   readonly network: NetworkConfig;
   readonly containers: ContainersConfig;
+  readonly proxies: ProxyConfig;
   readonly reloadable: ReloadableConfig;
   /** Accepted and without effect, one sentence each. */
   readonly warnings: readonly string[];
+}
+
+/** Through whom registries are asked; URLs, and hosts with commas between them. */
+export interface ProxyConfig {
+  readonly http?: string;
+  readonly https?: string;
+  readonly none?: string;
 }
 
 export interface TlsConfig {

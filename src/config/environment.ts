@@ -1,3 +1,5 @@
+import type { ProxyConfig } from './config.ts';
+
 const FIRST_INHERITED = 3;
 
 /** Descriptors of the sockets that systemd opened for us (`fd://`), by its protocol of `LISTEN_PID` and `LISTEN_FDS`. */
@@ -13,4 +15,11 @@ export function inheritedSockets(
 /** Where systemd wants to hear that we are ready (`Type=notify`). */
 export function notifySocket(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
   return env.NOTIFY_SOCKET || undefined;
+}
+
+/** `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or the same in small letters. */
+export function proxiesOf(env: Readonly<Record<string, string | undefined>> = process.env): ProxyConfig {
+  const value = (name: string): string | undefined => env[name] || env[name.toLowerCase()] || undefined;
+  const [http, https, none] = [value('HTTP_PROXY'), value('HTTPS_PROXY'), value('NO_PROXY')];
+  return { ...(http && { http }), ...(https && { https }), ...(none && { none }) };
 }

@@ -32,7 +32,7 @@ function fromFlags(flags: RawValues): DaemonConfig {
   const configFile = typeof named === 'string' && named !== '' ? named : DEFAULTS.configFile;
   const file = readConfigFile(configFile, { required: named !== undefined });
   assertNoConflicts(configFile, flags, file);
-  return resolveConfig({ configFile, flags, file });
+  return resolveConfig({ configFile, flags, file, env: process.env });
 }
 
 /** `fairwayd --help`. */

@@ -102,9 +102,9 @@ const ROWS: readonly Row[] = [
   ['authorization-plugin', 'list', 'ignored', 'authorization-plugins'],
   ['cdi-spec-dir', 'list', 'ignored', 'cdi-spec-dirs'],
   ['cri-containerd', 'flag', 'ignored'],
-  ['http-proxy', 'text', 'ignored'],
-  ['https-proxy', 'text', 'ignored'],
-  ['no-proxy', 'text', 'ignored'],
+  ['http-proxy', 'text', 'used', '-'],
+  ['https-proxy', 'text', 'used', '-'],
+  ['no-proxy', 'text', 'used', '-'],
   ['tls', 'flag', 'used'],
   ['tlsverify', 'flag', 'used'],
   ['tlscacert', 'text', 'used'],
@@ -115,7 +115,7 @@ const ROWS: readonly Row[] = [
 ];
 
 /** In daemon.json only. */
-const FILE_ONLY: readonly string[] = ['builder', 'proxies', 'deprecated-key-path', 'min-api-version'];
+const FILE_ONLY: readonly string[] = ['builder', 'deprecated-key-path', 'min-api-version'];
 
 export const OPTIONS: readonly OptionSpec[] = [
   ...ROWS.map(
@@ -127,6 +127,7 @@ export const OPTIONS: readonly OptionSpec[] = [
       ...(short === undefined ? {} : { short }),
     }),
   ),
+  { key: 'proxies', kind: 'json', meaning: 'used' },
   ...FILE_ONLY.map((key): OptionSpec => ({ key, kind: 'json', meaning: 'ignored' })),
 ];
 

@@ -5,10 +5,12 @@ import type {
   ContainersConfig,
   DaemonConfig,
   NetworkConfig,
+  ProxyConfig,
   ReloadableConfig,
   TlsConfig,
 } from './config.ts';
 import { DEFAULTS, LOG_LEVELS } from './defaults.ts';
+import { proxiesOf } from './environment.ts';
 import type { RawValues } from './flags.ts';
 import { type ListenAddress, parseListen } from './listen.ts';
 import { nameOf, OPTIONS } from './options.ts';
@@ -18,6 +20,8 @@ export interface RawConfig {
   readonly configFile: string;
   readonly flags: RawValues;
   readonly file: RawValues;
+  /** The process's environment. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 function given<K extends string, T>(key: K, value: T | undefined): { [key in K]?: T } {
@@ -46,8 +50,26 @@ export function resolveConfig(raw: RawConfig): DaemonConfig {
     },
     network: resolveNetwork(values),
     containers: resolveContainers(values),
+    proxies: resolveProxies(values, raw.env),
     reloadable: resolveReloadable(values),
     warnings: warningsOf(values),
+  };
+}
+
+/** Flags, daemon.json, environment: each value from the first that has it. */
+function resolveProxies(values: Values, env: RawConfig['env']): ProxyConfig {
+  const { 'http-proxy': httpInFile, 'https-proxy': httpsInFile, 'no-proxy': noneInFile } = values.textMap('proxies');
+  const unknown = Object.keys(values.textMap('proxies')).find((key) => !/^(?:https?|no)-proxy$/.test(key));
+  if (unknown !== undefined) throw wrong(`proxies.${unknown}`, unknown, 'http-proxy, https-proxy or no-proxy');
+  const url = (key: string, text: string | undefined): string | undefined => {
+    if (text && !URL.canParse(text.includes('://') ? text : `http://${text}`)) throw wrong(key, text, 'a URL');
+    return text;
+  };
+  const around = proxiesOf(env);
+  return {
+    ...given('http', url('http-proxy', values.text('http-proxy') ?? httpInFile ?? around.http)),
+    ...given('https', url('https-proxy', values.text('https-proxy') ?? httpsInFile ?? around.https)),
+    ...given('none', values.text('no-proxy') ?? noneInFile ?? around.none),
   };
 }
 

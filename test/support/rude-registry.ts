@@ -1,6 +1,6 @@
 // A registry with bad manners, in front of a good one on 127.0.0.1:5000. The first part of a repository's name says which:
-//   cut/…    breaks the connection in the middle of a blob, unless the client asks for the rest of it
-//   stall/…  sends half a blob and then nothing, unless the client asks for the rest of it
+//   cut/…    breaks the connection in the middle of a layer, unless the client asks for the rest of it
+//   stall/…  sends half a layer and then nothing, unless the client asks for the rest of it
 //   lie/…    sends blobs with a wrong byte
 //   swap/…   sends another manifest than the one that was asked for
 //   token/…  wants a bearer token, which it gives for ada's password
@@ -9,6 +9,9 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 
 const UPSTREAM = 'http://127.0.0.1:5000';
 const PASSWORD = `Basic ${Buffer.from('ada:secret').toString('base64')}`;
+
+/** Bytes; configurations have less, layers more. */
+const SMALL = 64 << 10;
 
 interface Answer {
   readonly status: number;
@@ -61,7 +64,8 @@ async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Prom
   if (wantsToken(incoming, outgoing)) return;
   const { status, headers, body } = await fetchUpstream(incoming);
   const [, manner, kind] = /^\/v2\/([a-z]+)\/app\/(manifests|blobs)\//.exec(url) ?? [];
-  const half = kind === 'blobs' && range === undefined && (manner === 'cut' || manner === 'stall');
+  const large = kind === 'blobs' && body.length > SMALL;
+  const half = large && range === undefined && (manner === 'cut' || manner === 'stall');
   if (kind === 'blobs' && manner === 'lie' && body.length > 0) body.writeUInt8(body.readUInt8(0) ^ 1, 0);
   const sent = kind === 'manifests' && manner === 'swap' ? Buffer.concat([body, Buffer.from(' ')]) : body;
   const length = method === 'HEAD' ? headers['content-length'] : sent.length;

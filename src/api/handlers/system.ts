@@ -136,9 +136,9 @@ async function info(deps: Deps, call: Call): Promise<Answer> {
     NCPU: cpus().length,
     MemTotal: totalmem(),
     GenericResources: null,
-    HttpProxy: '',
-    HttpsProxy: '',
-    NoProxy: '',
+    HttpProxy: withoutPassword(engine.proxies.http),
+    HttpsProxy: withoutPassword(engine.proxies.https),
+    NoProxy: engine.proxies.none ?? '',
     Name: hostname(),
     Labels: engine.labels,
     ExperimentalBuild: engine.experimental,
@@ -163,6 +163,11 @@ function machineFacts(engine: EngineFacts) {
     PidsLimit: limits.pids,
     IPv4Forwarding: engine.ipv4Forwarding,
   };
+}
+
+/** A proxy's URL as everybody may see it. */
+function withoutPassword(proxy = ''): string {
+  return proxy.replace(/\/\/[^@/]*@/, '//xxxxx:xxxxx@');
 }
 
 function registryConfig(engine: EngineFacts) {

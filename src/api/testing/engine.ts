@@ -38,6 +38,7 @@ const FACTS: EngineFacts = {
   networkDrivers: ['bridge', 'host', 'null'],
   addressPools: [],
   insecureRegistries: [],
+  proxies: {},
   registryMirrors: [],
   ipv4Forwarding: true,
   containerd: { address: '/c.sock', version: '1.6', namespace: 'fairway' },

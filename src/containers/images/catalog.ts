@@ -4,6 +4,7 @@ import type { ImageEngine } from './blobs/index.ts';
 import {
   chainIds,
   familiarName,
+  fitsPlatform,
   fullName,
   type HistoryEntry,
   hostPlatform,
@@ -16,6 +17,7 @@ import {
   parseIndex,
   parseManifest,
   parseReference,
+  platformText,
   type Reference,
   selectManifest,
   withDefaultTag,
@@ -76,6 +78,16 @@ export function referenceOf(record: Pick<ImageRecord, 'name'>): Reference | null
 
 export function noSuchImage(ref: string, cause?: unknown): Error {
   return notFound('no_such_image', `No such image: ${ref}`, cause);
+}
+
+/** Refuses an image of another platform than was asked for, in Docker's words; `shown` is how it was named. */
+export function assertPlatform(image: Image, shown: string, wanted: Platform | undefined): void {
+  if (wanted === undefined || fitsPlatform(image, wanted)) return;
+  const [is, asked] = [platformText(image), platformText(wanted)];
+  throw notFound(
+    'wrong_platform',
+    `image with reference ${shown} was found but its platform (${is}) does not match the specified platform (${asked})`,
+  );
 }
 
 /** Reads images out of containerd's records. Holds only a cache of parsed blobs, which never change. */

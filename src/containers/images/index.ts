@@ -8,8 +8,8 @@ export {
   type ProgressMessage,
   progressBar,
 } from './archive/index.ts';
-export { type ImageEngine, LeasedBlobs } from './blobs/index.ts';
-export type { Image } from './catalog.ts';
+export { type ImageEngine, LeasedBlobs, type UploadWriter } from './blobs/index.ts';
+export { assertPlatform, type Image } from './catalog.ts';
 export type { CommitOptions } from './committer.ts';
 export * from './format/index.ts';
 export { createdAt, type HistoryItem, type ImageFilters, isDangling } from './lister.ts';

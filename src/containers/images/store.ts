@@ -10,7 +10,7 @@ import {
   readArchive,
   saveArchive,
 } from './archive/index.ts';
-import { type ImageEngine, LeasedBlobs } from './blobs/index.ts';
+import { type ImageEngine, LeasedBlobs, Leftovers } from './blobs/index.ts';
 import { Catalog, type Image, noSuchImage, referenceOf } from './catalog.ts';
 import { type CommitOptions, commitTree } from './committer.ts';
 import {
@@ -26,7 +26,7 @@ import {
 import { filterImages, type HistoryItem, historyOf, type ImageFilters, isDangling } from './lister.ts';
 import { type ImageEvent, Namer } from './namer.ts';
 import { type ImageUser, type RemovedItem, type RemoveOptions, Remover } from './remover.ts';
-import { Unpacker } from './unpacker.ts';
+import { Unpacker, type UnpackOptions } from './unpacker.ts';
 
 export interface ImageStoreDeps {
   readonly engine: ImageEngine;
@@ -67,6 +67,7 @@ export class ImageStore {
   readonly #namer: Namer;
   readonly #unpacker: Unpacker;
   readonly #remover: Remover;
+  readonly #leftovers: Leftovers;
 
   constructor(deps: ImageStoreDeps, options: { platform?: Platform } = {}) {
     const log = deps.log ?? silentLog;
@@ -79,12 +80,23 @@ export class ImageStore {
     this.#catalog = new Catalog({ engine: deps.engine, log }, { platform: this.#platform });
     this.#namer = new Namer({ engine: deps.engine, catalog: this.#catalog });
     this.#unpacker = new Unpacker({ engine: deps.engine, log });
+    this.#leftovers = new Leftovers({ engine: deps.engine, log });
     this.#remover = new Remover({
       catalog: this.#catalog,
       namer: this.#namer,
       events: this.events,
       usedBy: (id) => this.#usedBy(id),
     });
+  }
+
+  /** Looks for what a daemon before us left unfinished. Before any other work. */
+  findLeftovers(): Promise<void> {
+    return this.#leftovers.find(this.#clock);
+  }
+
+  /** Frees what a daemon before us left unfinished. */
+  releaseLeftovers(): Promise<void> {
+    return this.#leftovers.release();
   }
 
   /** By name, id or an unambiguous beginning of an id. Throws `No such image: x:latest`. */
@@ -150,22 +162,24 @@ export class ImageStore {
   }
 
   /** Unpacks what a target points at, under a lease of the caller's; resolves to the image id. Gives no name. */
-  async adopt(
-    target: Descriptor,
-    lease: string,
-    options: { platform?: Platform; onLayer?: (layer: Descriptor) => void } = {},
-  ): Promise<string> {
-    const body = await this.#catalog.read(target, options.platform);
+  async adopt(target: Descriptor, lease: string, options: Omit<UnpackOptions, 'lease'> = {}): Promise<string> {
+    const body = await this.#catalog.read(target);
     if (body.os !== this.#platform.os) {
       throw invalid('wrong_platform', `cannot use an image for operating system "${body.os}" on ${this.#platform.os}`);
     }
-    await this.#unpacker.ensureUnpacked(body, { lease, ...(options.onLayer && { onLayer: options.onLayer }) });
+    await this.#unpacker.ensureUnpacked(body, { ...options, lease });
     return body.id;
   }
 
   /** Gives a full name to a target whose image has been adopted. Resolves to the image that lost it, or null. */
   assignName(name: string, target: Descriptor): Promise<string | null> {
     return this.#namer.assign(name, target);
+  }
+
+  /** The id of the image that a full name leads to, null for none. */
+  async holderOf(name: string): Promise<string | null> {
+    const images = await this.#catalog.list();
+    return images.find(({ records }) => records.some((record) => record.name === name))?.id ?? null;
   }
 
   /** A Docker archive that OCI tools read too. A repository without a tag means all of its tags. */

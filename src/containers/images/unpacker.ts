@@ -2,6 +2,17 @@ import { invalid, isKind, type Log, messageOf, newId, Serial } from '../../base/
 import type { Descriptor, Mount } from '../containerd/index.ts';
 import type { ImageEngine } from './blobs/index.ts';
 import type { Image } from './catalog.ts';
+import { MEDIA_TYPE } from './format/index.ts';
+
+export interface UnpackOptions {
+  /** Holds what is made until a name does. */
+  readonly lease?: string;
+  /** Resolves when the layer's blob is in the store; layers are unpacked while others are still on their way. */
+  readonly ready?: (layer: Descriptor) => Promise<void>;
+  /** A layer that was not unpacked before is about to be. */
+  readonly onStart?: (layer: Descriptor, diffId: string) => void;
+  readonly onDone?: (layer: Descriptor, diffId: string) => void;
+}
 
 type Unpackable = Pick<Image, 'diffIds' | 'chainIds' | 'manifest'>;
 
@@ -23,10 +34,7 @@ export class Unpacker {
   }
 
   /** Makes the image's snapshots where they are missing. Refuses a layer whose content is not what the image says. */
-  async ensureUnpacked(
-    image: Unpackable,
-    options: { lease?: string; onLayer?: (layer: Descriptor, diffId: string) => void } = {},
-  ): Promise<void> {
+  async ensureUnpacked(image: Unpackable, options: UnpackOptions = {}): Promise<void> {
     const { chainIds, diffIds, manifest } = image;
     if (diffIds.length !== manifest.layers.length) {
       throw invalid(
@@ -36,15 +44,17 @@ export class Unpacker {
     }
     const top = chainIds.at(-1);
     if (top === undefined) return;
-    if (!(await this.#exists(top))) {
-      for (const [index, layer] of manifest.layers.entries()) {
-        const chainId = chainIds[index];
-        const diffId = diffIds[index];
-        if (chainId === undefined || diffId === undefined) break;
-        const parent = chainIds[index - 1];
-        await this.#serial.run(chainId, () => this.#unpack({ layer, diffId, chainId, parent }, options.lease));
-        options.onLayer?.(layer, diffId);
+    const complete = await this.#isHere(top, options.lease);
+    for (const [index, layer] of manifest.layers.entries()) {
+      const chainId = chainIds[index];
+      const diffId = diffIds[index];
+      if (chainId === undefined || diffId === undefined) break;
+      await options.ready?.(layer);
+      if (!complete) {
+        const step = { layer, diffId, chainId, parent: chainIds[index - 1] };
+        await this.#serial.run(chainId, () => this.#unpack(step, options));
       }
+      options.onDone?.(layer, diffId);
     }
     // A blob that has come back since was written under a lease, so only then is the label in doubt.
     if (options.lease === undefined && this.#labelled.has(manifest.config.digest)) return;
@@ -112,6 +122,15 @@ export class Unpacker {
     }
   }
 
+  /** From here on the lease holds it, too: another client may be removing the image that it came with. */
+  async #isHere(chainId: string, lease: string | undefined): Promise<boolean> {
+    const { leases, snapshots } = this.#engine;
+    if (lease !== undefined) {
+      await leases.addResource(lease, { id: chainId, type: `snapshots/${snapshots.snapshotter}` });
+    }
+    return this.#exists(chainId);
+  }
+
   async #exists(key: string): Promise<boolean> {
     try {
       await this.#engine.snapshots.stat(key);
@@ -124,15 +143,16 @@ export class Unpacker {
 
   async #unpack(
     step: { layer: Descriptor; diffId: string; chainId: string; parent: string | undefined },
-    lease: string | undefined,
+    { lease, onStart }: UnpackOptions,
   ): Promise<void> {
     const { layer, diffId, chainId, parent } = step;
-    if (await this.#exists(chainId)) return;
+    if (await this.#isHere(chainId, lease)) return;
+    onStart?.(layer, diffId);
     const { snapshots, diff } = this.#engine;
     const key = `extract-${newId().slice(0, 16)} ${chainId}`;
     const mounts = await snapshots.prepare(key, { parent, lease });
     try {
-      const applied = await diff.apply(layer, mounts, lease === undefined ? {} : { lease });
+      const applied = await diff.apply(forContainerd(layer), mounts, lease === undefined ? {} : { lease });
       if (applied.digest !== diffId) {
         throw invalid(
           'layer_mismatch',
@@ -149,4 +169,11 @@ export class Unpacker {
       throw error;
     }
   }
+}
+
+/** containerd unpacks Docker's zstd layers under OCI's name for them only. */
+function forContainerd(layer: Descriptor): Descriptor {
+  const mediaType = layer.mediaType === MEDIA_TYPE.dockerLayerZstd ? MEDIA_TYPE.ociLayerZstd : layer.mediaType;
+  const { digest, size } = layer;
+  return { mediaType, digest, size };
 }

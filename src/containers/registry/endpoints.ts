@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { cidrContains, tryParseCidr, tryParseIp } from '../../base/index.ts';
 import { HUB } from '../images/index.ts';
 
 export interface RegistryOptions {
@@ -6,7 +7,16 @@ export interface RegistryOptions {
   readonly insecureRegistries?: readonly string[];
   /** Tried before the default registry, and only for its images: `https://mirror.example`. */
   readonly mirrors?: readonly string[];
+  /** Layers that come at once, over all pulls. */
+  readonly maxDownloads?: number;
+  /** Layers that go at once, over all pushes. */
+  readonly maxUploads?: number;
+  /** How often a layer or a busy registry is tried. */
+  readonly maxAttempts?: number;
 }
+
+/** Docker's. */
+export const REGISTRY_DEFAULTS = { maxDownloads: 3, maxUploads: 5, maxAttempts: 5 } as const;
 
 /** One place to ask, with a scheme. */
 export interface Endpoint {
@@ -48,10 +58,7 @@ export function isInsecure(domain: string, insecureRegistries: readonly string[]
 }
 
 function inNetwork(host: string, network: string): boolean {
-  const [base, bits] = network.split('/');
-  if (base === undefined || bits === undefined || isIP(host) !== 4 || isIP(base) !== 4) return false;
-  const shift = 32 - Number(bits);
-  const value = (text: string): number => text.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-  const block = (text: string): number => Math.floor(value(text) / 2 ** shift);
-  return shift >= 0 && shift <= 32 && block(host) === block(base);
+  const cidr = network.includes('/') ? tryParseCidr(network) : undefined;
+  const ip = tryParseIp(host);
+  return cidr !== undefined && ip !== undefined && cidrContains(cidr, ip);
 }

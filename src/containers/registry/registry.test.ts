@@ -209,7 +209,10 @@ describe('a registry', () => {
     const layer = manifest.layers[0]?.digest ?? '';
     remote.blobs.set(layer, Buffer.alloc(remote.blobs.get(layer)?.length ?? 0, 'z'));
     const { pull, engine } = local();
-    await assert.rejects(pull('app:1'), { kind: 'conflict', message: /unexpected commit digest/ });
+    await assert.rejects(pull('app:1'), {
+      kind: 'invalid',
+      message: /filesystem layer verification failed for digest sha256:/,
+    });
     assert.equal(engine.uploads.size, 0);
     remote.blobs.set(layer, Buffer.alloc(1 << 20));
     await assert.rejects(pull('app:1'), { kind: 'invalid', message: /the registry sent more than/ });

@@ -1,4 +1,4 @@
-import { type Clock, isKind, unauthorized } from '../../base/index.ts';
+import { type Clock, FairwayError, isKind, systemClock, unauthorized } from '../../base/index.ts';
 import {
   HUB,
   type ImageEngine,
@@ -9,11 +9,12 @@ import {
   parseReference,
 } from '../images/index.ts';
 import type { RegistryCredentials } from './credentials.ts';
-import { endpointsOf, type RegistryOptions } from './endpoints.ts';
-import { HttpClient } from './http.ts';
+import { endpointsOf, isInsecure, type RegistryOptions } from './endpoints.ts';
+import { HttpClient, type HttpClientOptions } from './http/index.ts';
 import { Puller, type PullOptions } from './pull.ts';
 import { Pusher } from './push.ts';
-import { isUnreachable, Repository } from './repository.ts';
+import { isUnreachable } from './refusals.ts';
+import { Repository } from './repository.ts';
 
 export interface RegistryDeps {
   readonly engine: ImageEngine;
@@ -32,15 +33,20 @@ export interface RemoteDescription {
   readonly platforms: readonly { readonly os: string; readonly architecture: string; readonly variant?: string }[];
 }
 
+const REFUSED: ReadonlySet<string> = new Set(['no_credentials', 'unauthorized']);
+
 /** Registries, as the daemon uses them. Nothing is sent anywhere until one of these methods is called. */
 export class Registry implements Disposable {
-  readonly #http = new HttpClient();
+  readonly #http: HttpClient;
+  readonly #clock: Clock;
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   #options: RegistryOptions;
 
-  constructor(deps: RegistryDeps, options: RegistryOptions = {}) {
+  constructor(deps: RegistryDeps, options: RegistryOptions & HttpClientOptions = {}) {
     this.#options = options;
+    this.#http = new HttpClient(options);
+    this.#clock = deps.clock ?? systemClock;
     const current = (): RegistryOptions => this.#options;
     this.#puller = new Puller({ ...deps, http: this.#http }, current);
     this.#pusher = new Pusher({ ...deps, http: this.#http }, current);
@@ -64,9 +70,10 @@ export class Registry implements Disposable {
   }
 
   /** One tag, or without a tag all of the repository's. */
-  async push(reference: string, options: RegistryCall = {}): Promise<void> {
-    const { auth, ...rest } = options;
-    await this.#pusher.push(parseReference(reference), { ...rest, credentials: auth });
+  async push(reference: string, options: RegistryCall & { readonly platform?: string } = {}): Promise<void> {
+    const { auth, platform, ...rest } = options;
+    const wanted = platform === undefined ? {} : { platform: parsePlatform(platform) };
+    await this.#pusher.push(parseReference(reference), { ...rest, ...wanted, credentials: auth });
   }
 
   /** What a name points at over there, without bringing it here. */
@@ -82,10 +89,13 @@ export class Registry implements Disposable {
     let last: unknown;
     for (const endpoint of endpointsOf(domain, this.#options, true)) {
       try {
-        await new Repository({ http: this.#http, credentials }, endpoint, reference).ping(signal);
+        const { insecureRegistries = [] } = this.#options;
+        const options = { attempts: 1, plainHttp: (host: string) => isInsecure(host, insecureRegistries) };
+        const deps = { http: this.#http, clock: this.#clock, credentials };
+        await new Repository(deps, endpoint, reference, options).ping(signal);
         return 'Login Succeeded';
       } catch (error) {
-        if (isKind(error, 'unauthorized')) {
+        if (isKind(error, 'unauthorized') || REFUSED.has(error instanceof FairwayError ? error.code : '')) {
           const text = `login attempt to ${endpoint.origin}/v2/ failed with status: 401 Unauthorized`;
           throw unauthorized('login_failed', text, error);
         }

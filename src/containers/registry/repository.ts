@@ -1,9 +1,12 @@
 import { Readable } from 'node:stream';
-import { type FairwayError, forbidden, isKind, notFound, unauthorized, unavailable } from '../../base/index.ts';
-import { digestOf, familiarName, familiarRepository, MEDIA_TYPE, type Reference } from '../images/index.ts';
-import { basicAuthorization, type Challenge, parseChallenge, type RegistryCredentials } from './credentials.ts';
+import { type Clock, type FairwayError, invalid, messageOf, unavailable } from '../../base/index.ts';
+import { digestOf, MEDIA_TYPE, type Reference } from '../images/index.ts';
+import { Authorizer } from './authorizer.ts';
+import { parseChallenge, type RegistryCredentials } from './credentials.ts';
 import type { Endpoint } from './endpoints.ts';
-import { type HttpClient, type HttpRequest, type HttpResponse, readBody } from './http.ts';
+import { drain, type HttpClient, type HttpRequest, type HttpResponse, isDropped, readBody } from './http/index.ts';
+import { type Refused, refusal } from './refusals.ts';
+import { delayBefore, isBusy, pause } from './retry.ts';
 
 export interface RemoteManifest {
   readonly mediaType: string;
@@ -13,59 +16,64 @@ export interface RemoteManifest {
 
 export interface RepositoryDeps {
   readonly http: HttpClient;
+  readonly clock: Clock;
   readonly credentials?: RegistryCredentials | undefined;
 }
 
-type Request = Omit<HttpRequest, 'url' | 'insecure'> & { readonly accept?: string };
+export interface RepositoryOptions {
+  readonly push?: boolean;
+  /** How often a request that a busy registry turned away is made. */
+  readonly attempts: number;
+  /** Hosts (`name:port`) that may be asked without TLS. */
+  readonly plainHttp: (host: string) => boolean;
+}
+
+type Request = Omit<HttpRequest, 'url' | 'insecure'>;
 
 const ACCEPT = [MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerList, MEDIA_TYPE.ociManifest, MEDIA_TYPE.dockerManifest].join(
   ', ',
 );
 const REDIRECTS_MAX = 5;
+const TAGS_MAX = 100_000;
 
-/** One repository at one endpoint, by the distribution protocol. Asks for a token when the registry wants one. */
+/**
+ * One repository at one endpoint, by the distribution protocol. Asks for a token when the registry wants one; asks again,
+ * later and later, when it is busy. Credentials go to the endpoint and to whom it names for tokens, never along a redirect.
+ */
 export class Repository {
-  readonly #http: HttpClient;
-  readonly #credentials: RegistryCredentials;
-  readonly #endpoint: Endpoint;
-  readonly #reference: Reference;
-  readonly #actions: string;
-  #authorization: string | null;
+  readonly endpoint: Endpoint;
+  readonly #deps: RepositoryDeps;
+  readonly #options: RepositoryOptions;
+  readonly reference: Reference;
+  readonly #authorizer: Authorizer;
 
-  constructor(deps: RepositoryDeps, endpoint: Endpoint, reference: Reference, options: { push?: boolean } = {}) {
-    this.#http = deps.http;
-    this.#credentials = endpoint.mirror ? {} : (deps.credentials ?? {});
-    this.#endpoint = endpoint;
-    this.#reference = reference;
-    this.#actions = options.push ? 'pull,push' : 'pull';
-    const { registryToken } = this.#credentials;
-    this.#authorization = registryToken ? `Bearer ${registryToken}` : null;
+  constructor(deps: RepositoryDeps, endpoint: Endpoint, reference: Reference, options: RepositoryOptions) {
+    this.#deps = deps;
+    this.endpoint = endpoint;
+    this.reference = reference;
+    this.#options = options;
+    this.#authorizer = new Authorizer(endpoint.mirror ? {} : (deps.credentials ?? {}));
   }
 
   /** Is there a registry of this protocol, and does it let us in? Throws when not. */
   async ping(signal?: AbortSignal): Promise<void> {
-    const response = await this.#send(`${this.#endpoint.origin}/v2/`, { method: 'GET', signal });
-    response.body.resume();
-    if (response.status === 401) throw this.#denied(response.status, 'unauthorized: authentication required');
-    if (response.status >= 300) {
-      throw unavailable('no_registry', `no registry answers at "${this.#endpoint.origin}": status ${response.status}`);
-    }
+    const url = `${this.endpoint.origin}/v2/`;
+    const response = await this.#send(url, { method: 'GET', signal }, null);
+    if (response.status >= 300) throw await this.#refused(response, 'ping', url);
+    drain(response.body);
   }
 
   /** By tag or digest. What comes back has been checked against a digest that was asked for. */
   async manifest(tagOrDigest: string, signal?: AbortSignal): Promise<RemoteManifest> {
-    const response = await this.#send(this.#url(`manifests/${tagOrDigest}`), {
-      method: 'GET',
-      signal,
-      headers: { accept: ACCEPT },
-    });
+    const url = this.#url(`manifests/${tagOrDigest}`);
+    const response = await this.#send(url, { method: 'GET', signal, headers: { accept: ACCEPT } });
+    if (response.status !== 200) throw await this.#refused(response, 'manifest', url);
     const bytes = await readBody(response.body);
-    if (response.status !== 200) throw this.#refusal(response, bytes, 'manifest');
     const digest = digestOf(bytes);
     if (tagOrDigest.startsWith('sha256:') && tagOrDigest !== digest) {
-      throw unavailable(
+      throw invalid(
         'digest_mismatch',
-        `the registry's manifest is "${digest}" where "${tagOrDigest}" was asked for`,
+        `manifest verification failed for digest ${tagOrDigest}: the registry sent "${digest}"`,
       );
     }
     return { mediaType: mediaTypeOf(response, bytes), digest, bytes };
@@ -75,35 +83,54 @@ export class Repository {
     const found: string[] = [];
     for (let url: string | null = this.#url('tags/list'); url !== null; ) {
       const response: HttpResponse = await this.#send(url, { method: 'GET', signal });
-      const bytes = await readBody(response.body);
-      if (response.status !== 200) throw this.#refusal(response, bytes, 'manifest');
-      const { tags } = JSON.parse(bytes.toString('utf8')) as { tags?: unknown };
+      if (response.status !== 200) throw await this.#refused(response, 'manifest', url);
+      const { tags } = jsonOf(await readBody(response.body), 'list of tags');
       if (Array.isArray(tags)) found.push(...tags.filter((tag) => typeof tag === 'string'));
+      if (found.length > TAGS_MAX) throw invalid('too_many_tags', `the registry has more than ${TAGS_MAX} tags`);
       const next = /<([^>]*)>\s*;\s*rel="?next"?/.exec(String(response.headers.link ?? ''))?.[1];
-      url = next === undefined ? null : new URL(next, url).href;
+      url = next === undefined ? null : this.#follow(next, url);
     }
     return found;
   }
 
   /** The bytes of a blob from `offset` on; `partial` is false when the registry begins at the start regardless. */
   async blob(digest: string, offset: number, signal?: AbortSignal): Promise<{ partial: boolean; body: Readable }> {
-    const response = await this.#send(this.#url(`blobs/${digest}`), {
-      method: 'GET',
-      signal,
-      headers: offset > 0 ? { range: `bytes=${offset}-` } : {},
-    });
-    if (response.status === 200 || response.status === 206) {
-      return { partial: response.status === 206, body: response.body };
-    }
-    throw this.#refusal(response, await readBody(response.body), 'blob');
+    const url = this.#url(`blobs/${digest}`);
+    const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
+    const response = await this.#send(url, { method: 'GET', signal, headers });
+    if (response.status === 200) return { partial: false, body: response.body };
+    if (response.status !== 206) throw await this.#refused(response, 'blob', url);
+    const begins = /^bytes (\d+)-/.exec(response.headers['content-range'] ?? '')?.[1];
+    if (begins === undefined || Number(begins) === offset) return { partial: true, body: response.body };
+    response.body.destroy();
+    throw unavailable('wrong_range', `the registry sent "${digest}" from byte ${begins} on, not from ${offset}`);
   }
 
   async hasBlob(digest: string, signal?: AbortSignal): Promise<boolean> {
-    const response = await this.#send(this.#url(`blobs/${digest}`), { method: 'HEAD', signal });
-    response.body.resume();
-    if (response.status === 404) return false;
-    if (response.status === 200) return true;
-    throw this.#refusal(response, Buffer.alloc(0), 'blob');
+    const url = this.#url(`blobs/${digest}`);
+    const response = await this.#send(url, { method: 'HEAD', signal });
+    if (response.status !== 404 && response.status !== 200) throw await this.#refused(response, 'blob', url);
+    drain(response.body);
+    return response.status === 200;
+  }
+
+  /**
+   * Asks the registry to take a blob from another of its repositories. Resolves to true when it has; false when it wants the
+   * bytes, or does not let us.
+   */
+  async mountBlob(digest: string, from: string, signal?: AbortSignal): Promise<boolean> {
+    const query = new URLSearchParams({ mount: digest, from });
+    const url = `${this.#url('blobs/uploads/')}?${query}`;
+    const scope = `${this.#scope()} repository:${from}:pull`;
+    const response = await this.#send(url, { method: 'POST', signal, body: Buffer.alloc(0) }, scope);
+    drain(response.body);
+    const { location } = response.headers;
+    // An upload has been begun instead; this one is not used.
+    if (response.status === 202 && location !== undefined) {
+      const cancelled = await this.#send(this.#follow(location, url), { method: 'DELETE', signal });
+      drain(cancelled.body);
+    }
+    return response.status === 201;
   }
 
   async uploadBlob(
@@ -111,11 +138,12 @@ export class Repository {
     source: () => AsyncIterable<Buffer>,
     signal?: AbortSignal,
   ): Promise<void> {
-    const begun = await this.#send(this.#url('blobs/uploads/'), { method: 'POST', signal, body: Buffer.alloc(0) });
-    const text = await readBody(begun.body);
+    const begin = this.#url('blobs/uploads/');
+    const begun = await this.#send(begin, { method: 'POST', signal, body: Buffer.alloc(0) });
     const location = begun.headers.location;
-    if (begun.status !== 202 || location === undefined) throw this.#refusal(begun, text, 'upload');
-    const url = new URL(location, this.#endpoint.origin);
+    if (begun.status !== 202 || location === undefined) throw await this.#refused(begun, 'upload', begin);
+    drain(begun.body);
+    const url = new URL(this.#follow(location, begin));
     url.searchParams.set('digest', blob.digest);
     const done = await this.#send(url.href, {
       method: 'PUT',
@@ -123,8 +151,8 @@ export class Repository {
       headers: { 'content-type': 'application/octet-stream', 'content-length': String(blob.size) },
       body: Readable.from(source(), { objectMode: false }),
     });
-    const answer = await readBody(done.body);
-    if (done.status !== 201) throw this.#refusal(done, answer, 'upload');
+    if (done.status !== 201) throw await this.#refused(done, 'upload', url.href);
+    drain(done.body);
   }
 
   async putManifest(
@@ -132,122 +160,118 @@ export class Repository {
     manifest: { mediaType: string; bytes: Buffer },
     signal?: AbortSignal,
   ): Promise<void> {
-    const response = await this.#send(this.#url(`manifests/${tagOrDigest}`), {
-      method: 'PUT',
-      signal,
-      headers: { 'content-type': manifest.mediaType },
-      body: manifest.bytes,
-    });
-    const answer = await readBody(response.body);
-    if (response.status !== 201) throw this.#refusal(response, answer, 'manifest');
+    const url = this.#url(`manifests/${tagOrDigest}`);
+    const headers = { 'content-type': manifest.mediaType };
+    const response = await this.#send(url, { method: 'PUT', signal, headers, body: manifest.bytes });
+    if (response.status !== 201) throw await this.#refused(response, 'manifest', url);
+    drain(response.body);
   }
 
   #url(path: string): string {
-    return `${this.#endpoint.origin}/v2/${this.#reference.path}/${path}`;
+    return `${this.endpoint.origin}/v2/${this.reference.path}/${path}`;
   }
 
-  /** Answers one challenge and follows redirects; our authorization goes to no other host. */
-  async #send(url: string, request: Request): Promise<HttpResponse> {
-    let response = await this.#once(url, request);
-    const challenge = response.status === 401 ? parseChallenge(response.headers['www-authenticate'] ?? '') : null;
-    // A body that is a stream has been used up; uploads begin with a request without one, so they have their token.
-    if (challenge && !(request.body instanceof Readable) && !this.#credentials.registryToken) {
-      const authorization = await this.#answer(challenge, request.signal);
-      if (authorization !== null && authorization !== this.#authorization) {
-        response.body.resume();
-        this.#authorization = authorization;
-        response = await this.#once(url, request);
-      }
-    }
+  #scope(): string {
+    return `repository:${this.reference.path}:${this.#options.push ? 'pull,push' : 'pull'}`;
+  }
+
+  /** Answers one challenge, waits for a busy registry, and follows redirects. */
+  async #send(url: string, request: Request, scope: string | null = this.#scope()): Promise<HttpResponse> {
+    const response = await this.#patiently(url, request, scope);
+    return isRedirect(request, response) ? this.#redirected(response, url, request) : response;
+  }
+
+  async #redirected(first: HttpResponse, url: string, request: Request): Promise<HttpResponse> {
+    let response = first;
     let at = url;
     for (let count = 0; isRedirect(request, response); count += 1) {
-      if (count === REDIRECTS_MAX) throw unavailable('too_many_redirects', `too many redirects from "${url}"`);
-      response.body.resume();
-      at = new URL(response.headers.location ?? '', at).href;
-      response = await this.#once(at, request);
+      drain(response.body);
+      if (count === REDIRECTS_MAX) throw invalid('too_many_redirects', `too many redirects from "${url}"`);
+      at = this.#follow(response.headers.location ?? '', at);
+      response = await this.#patiently(at, request, null);
     }
     return response;
   }
 
-  #once(url: string, request: Request): Promise<HttpResponse> {
-    const own = new URL(url).origin === new URL(this.#endpoint.origin).origin;
-    const authorization: Record<string, string> =
-      own && this.#authorization !== null ? { authorization: this.#authorization } : {};
-    return this.#http.send({
-      ...request,
-      url,
-      headers: { ...request.headers, ...authorization },
-      insecure: this.#endpoint.insecure,
-    });
-  }
-
-  async #answer(challenge: Challenge, signal: AbortSignal | undefined): Promise<string | null> {
-    if (challenge.scheme === 'basic') return basicAuthorization(this.#credentials);
-    const { realm, service } = challenge.parameters;
-    if (!realm || !URL.canParse(realm)) return null;
-    const scope = challenge.parameters.scope ?? `repository:${this.#reference.path}:${this.#actions}`;
-    const token = await this.#token(new URL(realm), { service: service ?? '', scope }, signal);
-    return token === null ? null : `Bearer ${token}`;
-  }
-
-  async #token(
-    realm: URL,
-    wanted: { service: string; scope: string },
-    signal: AbortSignal | undefined,
-  ): Promise<string | null> {
-    const { identityToken } = this.#credentials;
-    const form = new URLSearchParams({ ...(wanted.service && { service: wanted.service }), scope: wanted.scope });
-    if (identityToken) {
-      form.set('grant_type', 'refresh_token');
-      form.set('refresh_token', identityToken);
-      form.set('client_id', 'fairway');
-    } else for (const [key, value] of form) realm.searchParams.set(key, value);
-    const basic = identityToken ? null : basicAuthorization(this.#credentials);
-    const response = await this.#http.send({
-      method: identityToken ? 'POST' : 'GET',
-      url: realm.href,
-      headers: {
-        ...(basic && { authorization: basic }),
-        ...(identityToken && { 'content-type': 'application/x-www-form-urlencoded' }),
-      },
-      ...(identityToken && { body: Buffer.from(form.toString()) }),
-      insecure: this.#endpoint.insecure,
-      signal,
-    });
-    const bytes = await readBody(response.body);
-    if (response.status !== 200) throw this.#refusal(response, bytes, 'token');
-    const json: unknown = JSON.parse(bytes.toString('utf8'));
-    const { token, access_token: access } = json as { token?: unknown; access_token?: unknown };
-    return typeof token === 'string' ? token : typeof access === 'string' ? access : null;
-  }
-
-  /** The registry's refusal in the words that Docker finds for it. */
-  #refusal(response: HttpResponse, bytes: Buffer, what: 'manifest' | 'blob' | 'upload' | 'token'): FairwayError {
-    const { status } = response;
-    const reason = errorText(bytes) ?? `status ${status}`;
-    if (status === 401 || status === 403) return this.#denied(status, reason);
-    if (status === 404 && what === 'manifest') {
-      return notFound('manifest_unknown', `manifest for ${familiarName(this.#reference)} not found: ${reason}`);
+  async #patiently(url: string, request: Request, scope: string | null): Promise<HttpResponse> {
+    const { clock } = this.#deps;
+    // A body that is a stream has been used up by the first attempt.
+    const attempts = request.body instanceof Readable ? 1 : this.#options.attempts;
+    for (let attempt = 1; ; attempt += 1) {
+      let retryAfter: string | undefined;
+      try {
+        const response = await this.#authorized(url, request, scope);
+        if (!isBusy(response.status) || attempt >= attempts) return response;
+        retryAfter = response.headers['retry-after'];
+        if (delayBefore(attempt, retryAfter, clock.now()) === null) return response;
+        drain(response.body);
+      } catch (error) {
+        if (!isDropped(error) || attempt >= attempts) throw error;
+      }
+      await pause(clock, delayBefore(attempt, retryAfter, clock.now()) ?? 0, request.signal);
     }
-    if (status === 404) return notFound('registry_not_found', `${what} not found: ${reason}`);
-    if (status === 429) return unavailable('too_many_requests', `toomanyrequests: ${reason}`);
-    return unavailable('registry_error', `the registry refused the ${what}: ${reason}`);
   }
 
-  #denied(status: number, reason: string): FairwayError {
-    if (this.#actions !== 'pull') return forbidden('push_denied', `push access denied: ${reason}`);
-    const name = familiarRepository(this.#reference);
-    const text = `pull access denied for ${name}, repository does not exist or may require 'docker login': ${reason}`;
-    // Docker answers 404 here: a registry does not tell what is missing from what is forbidden.
-    return status === 401 && this.#credentials.username
-      ? unauthorized('unauthorized', `unauthorized: ${reason}`)
-      : notFound('pull_denied', text);
+  async #authorized(url: string, request: Request, scope: string | null): Promise<HttpResponse> {
+    const response = await this.#once(url, request);
+    const challenge = response.status === 401 ? parseChallenge(response.headers['www-authenticate'] ?? '') : null;
+    // Uploads begin with a request without a stream, so that one has its token; and nobody else is told who we are.
+    if (!challenge || request.body instanceof Readable || !this.#isOwn(url)) return response;
+    const ask = (realm: Omit<HttpRequest, 'insecure'>): Promise<HttpResponse> => {
+      this.#assertAllowed(realm.url);
+      return this.#deps.http.send({ ...realm, insecure: this.#insecureAt(realm.url), signal: request.signal });
+    };
+    if (!(await this.#authorizer.answer(challenge, scope, ask, (reply) => this.#refused(reply, 'token', url)))) {
+      return response;
+    }
+    drain(response.body);
+    return this.#once(url, request);
   }
-}
 
-/** True for what another endpoint may do better: nobody there, or another protocol. */
-export function isUnreachable(error: unknown): boolean {
-  return isKind(error, 'unavailable') && error.code === 'registry_unreachable';
+  #once(url: string, request: Request): Promise<HttpResponse> {
+    this.#assertAllowed(url);
+    const authorization = this.#isOwn(url) ? this.#authorizer.header() : {};
+    const headers = { ...request.headers, ...authorization };
+    return this.#deps.http.send({ ...request, url, headers, insecure: this.#insecureAt(url) });
+  }
+
+  #isOwn(url: string): boolean {
+    return new URL(url).origin === new URL(this.endpoint.origin).origin;
+  }
+
+  #insecureAt(url: string): boolean {
+    return this.#isOwn(url) ? this.endpoint.insecure : this.#options.plainHttp(new URL(url).host);
+  }
+
+  /** A registry must not talk us out of TLS by naming another place. */
+  #assertAllowed(url: string): void {
+    const { protocol, host } = new URL(url);
+    if (protocol === 'https:' || this.#isOwn(url)) return;
+    if (protocol === 'http:' && this.#options.plainHttp(host)) return;
+    throw invalid('insecure_redirect', `the registry sends us to "${url}", which is not HTTPS`);
+  }
+
+  #follow(location: string, base: string): string {
+    if (!URL.canParse(location, base)) {
+      throw invalid(
+        'bad_location',
+        `the registry sends us to ${JSON.stringify(location.slice(0, 200))}, which is no URL`,
+      );
+    }
+    return new URL(location, base).href;
+  }
+
+  async #refused(response: HttpResponse, what: Refused['what'], url: string): Promise<FairwayError> {
+    const bytes = await readBody(response.body).catch(() => Buffer.alloc(0));
+    return refusal(response.status, bytes, {
+      what,
+      url,
+      reference: this.reference,
+      push: this.#options.push ?? false,
+      anonymous: this.#authorizer.anonymous,
+      lacksBasic: this.#authorizer.lacksBasic,
+    });
+  }
 }
 
 function isRedirect({ method }: Request, { status, headers }: HttpResponse): boolean {
@@ -255,22 +279,19 @@ function isRedirect({ method }: Request, { status, headers }: HttpResponse): boo
   return known && headers.location !== undefined && (method === 'GET' || method === 'HEAD');
 }
 
+function jsonOf(bytes: Buffer, what: string): Record<string, unknown> {
+  try {
+    const json: unknown = JSON.parse(bytes.toString('utf8'));
+    if (typeof json === 'object' && json !== null) return json as Record<string, unknown>;
+  } catch (error) {
+    throw invalid('bad_answer', `the registry's ${what} is no JSON: ${messageOf(error)}`, error);
+  }
+  throw invalid('bad_answer', `the registry's ${what} is no JSON object`);
+}
+
 function mediaTypeOf(response: HttpResponse, bytes: Buffer): string {
   const header = response.headers['content-type']?.split(';')[0]?.trim() ?? '';
   if (header !== '' && header !== 'application/json' && header !== 'text/plain') return header;
-  const { mediaType } = JSON.parse(bytes.toString('utf8')) as { mediaType?: unknown };
+  const { mediaType } = jsonOf(bytes, 'manifest');
   return typeof mediaType === 'string' ? mediaType : MEDIA_TYPE.ociManifest;
-}
-
-/** `manifest unknown: manifest unknown`, as registries write `{code, message}`. */
-function errorText(bytes: Buffer): string | null {
-  try {
-    const json = JSON.parse(bytes.toString('utf8')) as { errors?: { code?: string; message?: string }[] };
-    const texts = (json.errors ?? []).map(
-      ({ code, message }) => `${(code ?? '').toLowerCase().replaceAll('_', ' ')}: ${message ?? ''}`,
-    );
-    return texts.length > 0 ? texts.join('; ') : null;
-  } catch {
-    return null;
-  }
 }

@@ -18,7 +18,7 @@ export interface ImageEngine {
     'find' | 'read' | 'readAll' | 'write' | 'status' | 'abort' | 'setLabels' | 'delete'
   > & { openWriter(options: IngestOptions): Promise<UploadWriter> };
   readonly images: Pick<ImagesService, 'list' | 'create' | 'update' | 'delete'>;
-  readonly leases: Pick<LeasesService, 'create' | 'delete' | 'addResource'>;
+  readonly leases: Pick<LeasesService, 'create' | 'delete' | 'list' | 'addResource'>;
   readonly snapshots: Pick<
     SnapshotsService,
     'snapshotter' | 'prepare' | 'view' | 'mounts' | 'commit' | 'remove' | 'stat' | 'usage'

@@ -1,6 +1,9 @@
 import { newId } from '../../../base/index.ts';
 import type { ImageEngine } from './engine.ts';
 
+/** All of our leases begin so. */
+export const LEASE_PREFIX = 'fairway-';
+
 /** Should we die in between, containerd ends the lease after this time and frees what nothing names. */
 const LEASE_MS = 24 * 3_600_000;
 
@@ -16,7 +19,7 @@ export class LeasedBlobs {
   }
 
   static async open(engine: ImageEngine, now: number): Promise<LeasedBlobs> {
-    const id = `fairway-${newId().slice(0, 24)}`;
+    const id = `${LEASE_PREFIX}${newId().slice(0, 24)}`;
     await engine.leases.create({ id, expiresAt: new Date(now + LEASE_MS) });
     return new LeasedBlobs(engine, id);
   }

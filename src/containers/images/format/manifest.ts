@@ -156,6 +156,12 @@ export function platformText({ os, architecture, variant }: Platform): string {
   return [os, architecture, variant].filter(Boolean).join('/');
 }
 
+/** Is an image of one platform what was asked for? A variant that either does not name fits every variant. */
+export function fitsPlatform(image: Platform, wanted: Platform): boolean {
+  if (image.os !== wanted.os || image.architecture !== wanted.architecture) return false;
+  return !image.variant || !wanted.variant || image.variant === wanted.variant;
+}
+
 /** The entry for a platform; one without a variant fits every variant, and the exact one wins. */
 export function selectManifest(index: ManifestIndex, wanted: Platform): IndexEntry | undefined {
   const fitting = index.manifests.filter(

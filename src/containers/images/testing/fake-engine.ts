@@ -82,6 +82,7 @@ export class FakeEngine implements ImageEngine {
     delete: async (id) => {
       this.openLeases.delete(id);
     },
+    list: async () => [...this.openLeases].map((id) => ({ id, labels: {}, createdAt: 0n })),
     addResource: async () => {},
   };
 

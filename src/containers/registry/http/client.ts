@@ -1,8 +1,9 @@
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { messageOf, unavailable } from '../../base/index.ts';
+import { isKind, messageOf, unavailable } from '../../../base/index.ts';
+import { Agents, type TransportOptions } from './agents.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -20,22 +21,34 @@ export interface HttpResponse {
   readonly body: IncomingMessage;
 }
 
-/** Silence on a connection for so long is a failure. */
-const IDLE_MS = 120_000;
-/** A host that does not answer at all is given up sooner. */
+const IDLE_MS = 60_000;
 const CONNECT_MS = 15_000;
-const BODY_MAX = 8 << 20;
+
+export interface HttpClientOptions extends TransportOptions {
+  /** Silence on a connection for so many milliseconds is a failure. */
+  readonly idleMs?: number;
+  /** A host that does not answer at all is given up after so many. */
+  readonly connectMs?: number;
+}
 
 /** HTTP as registries need it: streams both ways, no redirects by itself, and connections that are kept. */
 export class HttpClient implements Disposable {
-  readonly #plain = new HttpAgent({ keepAlive: true, maxSockets: 8 });
-  readonly #secure = new HttpsAgent({ keepAlive: true, maxSockets: 8 });
-  readonly #lax = new HttpsAgent({ keepAlive: true, maxSockets: 8, rejectUnauthorized: false });
+  readonly #agents: Agents;
+  readonly #idleMs: number;
+  readonly #connectMs: number;
+
+  constructor(options: HttpClientOptions = {}) {
+    this.#agents = new Agents(options);
+    this.#idleMs = options.idleMs ?? IDLE_MS;
+    this.#connectMs = options.connectMs ?? CONNECT_MS;
+  }
 
   async send(request: HttpRequest): Promise<HttpResponse> {
-    const { method, url, headers, body, insecure, signal } = request;
-    const secure = url.startsWith('https:');
-    const agent = secure ? (insecure ? this.#lax : this.#secure) : this.#plain;
+    const { method, url, headers, body, insecure = false, signal } = request;
+    signal?.throwIfAborted();
+    const parsed = new URL(url);
+    const secure = parsed.protocol === 'https:';
+    const { agent, proxy } = this.#agents.for(parsed, insecure);
     const length = Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {};
     const outgoing = (secure ? httpsRequest : httpRequest)(url, {
       method,
@@ -43,8 +56,8 @@ export class HttpClient implements Disposable {
       headers: { 'user-agent': 'fairway', ...length, ...headers },
       ...(signal && { signal }),
     });
-    outgoing.setTimeout(IDLE_MS, () => outgoing.destroy(new Error(`no answer for ${IDLE_MS / 1000} seconds`)));
-    limitConnecting(outgoing, secure);
+    outgoing.setTimeout(this.#idleMs, () => outgoing.destroy(new Silence(this.#idleMs)));
+    limitConnecting(outgoing, secure, this.#connectMs);
     const answer = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve);
       outgoing.once('error', reject);
@@ -58,20 +71,47 @@ export class HttpClient implements Disposable {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       const verb = `${method.slice(0, 1)}${method.slice(1).toLowerCase()}`;
-      throw unavailable('registry_unreachable', `${verb} "${url}": ${reasonOf(error)}`, error);
+      const code = wasDropped(error) ? DROPPED : 'registry_unreachable';
+      throw unavailable(
+        code,
+        `${verb} "${url}": ${proxy === null ? '' : 'proxyconnect tcp: '}${reasonOf(error)}`,
+        error,
+      );
     }
   }
 
   [Symbol.dispose](): void {
-    for (const agent of [this.#plain, this.#secure, this.#lax]) agent.destroy();
+    this.#agents[Symbol.dispose]();
   }
 }
 
+/** Nothing came for too long. */
+class Silence extends Error {
+  constructor(ms: number) {
+    super(`no answer for ${ms / 1000} seconds`);
+    this.name = 'Silence';
+  }
+}
+
+const DROPPED = 'registry_dropped';
+const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE', 'HPE_INVALID_EOF_STATE']);
+
+/** There was a connection, and it broke or fell silent: the same again may go well. */
+export function isDropped(error: unknown): boolean {
+  return isKind(error, 'unavailable') ? error.code === DROPPED : wasDropped(error);
+}
+
+function wasDropped(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof Silence) return true;
+  return BROKEN.has(code ?? '') && syscall !== 'connect';
+}
+
 /** Connections that are kept were made before, and need no limit. */
-function limitConnecting(outgoing: ClientRequest, secure: boolean): void {
+function limitConnecting(outgoing: ClientRequest, secure: boolean, ms: number): void {
   outgoing.once('socket', (socket) => {
     if (!socket.connecting) return;
-    const timer = setTimeout(() => outgoing.destroy(new Error('dial tcp: i/o timeout')), CONNECT_MS);
+    const timer = setTimeout(() => outgoing.destroy(new Error('dial tcp: i/o timeout')), ms);
     const done = (): void => clearTimeout(timer);
     socket.once(secure ? 'secureConnect' : 'connect', done);
     socket.once('close', done);
@@ -100,19 +140,18 @@ function reasonOf(error: unknown): string {
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
     case 'ERR_SSL_HTTP_REQUEST':
       return 'http: server gave HTTP response to HTTPS client';
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+      return 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID':
+      return 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid';
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `tls: failed to verify certificate: x509: ${messageOf(error)}`;
     default:
       return messageOf(error);
   }
-}
-
-export async function readBody(body: IncomingMessage, limit = BODY_MAX): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > limit)
-      throw unavailable('registry_answer_too_large', `the registry's answer is larger than ${limit} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
