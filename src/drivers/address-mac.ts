@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type Ip, ipBytes, type Mac, macFromBytes } from '../base/index.ts';
+import { type Id, type Ip, ipBytes, type Mac, macFromBytes } from '../base/index.ts';
 import type { AttachSpec } from '../model/index.ts';
 
 /**
@@ -18,6 +18,11 @@ export function macOfEndpoint({ mac, ipv4, ownerId, network }: AttachSpec): Mac 
   if (mac !== undefined) return mac;
   if (ipv4 !== undefined && network.ipam.driver !== 'dhcp') return macOfAddress(ipv4.ip);
   return locallyAdministered(createHash('sha256').update(`${ownerId} ${network.id}`).digest().subarray(0, 4));
+}
+
+/** Of a link that is a network's own: the same whenever it is made. */
+export function macOfNetwork(id: Id): Mac {
+  return locallyAdministered(createHash('sha256').update(id).digest().subarray(0, 4));
 }
 
 function locallyAdministered(low: Uint8Array): Mac {

@@ -91,6 +91,9 @@ export interface NetworkDriver {
   /** Rebuilds the attachment of a running endpoint after a restart, touching nothing. */
   restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment;
 
+  /** The endpoint's address is known only now, or is another, or none any more (`--ipam-driver dhcp`). Repeatable. Optional. */
+  moveAddress?(spec: AttachSpec, change: { readonly from?: Cidr; readonly to?: Cidr }): void;
+
   /** Tells the neighbours where the address now is (gratuitous ARP, unsolicited NA). Optional. */
   announce?(spec: AttachSpec, state: Attachment['state']): void;
 

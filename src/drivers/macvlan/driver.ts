@@ -1,4 +1,4 @@
-import type { Mac } from '../../base/index.ts';
+import type { Cidr, Id, Mac } from '../../base/index.ts';
 import { type Rtnl, requireFeature } from '../../kernel/index.ts';
 import type {
   Attachment,
@@ -10,9 +10,11 @@ import type {
   NetworkRecord,
   NetworkSetup,
 } from '../../model/index.ts';
+import { ownerOf } from '../marks.ts';
 import type { ParentLinks } from '../parent/index.ts';
 import { announceAddresses, deleteSandboxLink, makeSandboxLink } from '../sandbox-link.ts';
 import { repairSandboxLink, sandboxLinkDrift } from '../sandbox-link-drift.ts';
+import { addShimRoute, deleteShim, isShim, makeGoodShim, removeShimRoute } from './host-shim.ts';
 import { parseMacvlanOptions } from './options.ts';
 import { checkMacvlanRequest, type MacvlanPlan, planMacvlan } from './plan.ts';
 
@@ -50,7 +52,15 @@ export class MacvlanDriver implements NetworkDriver {
   }
 
   async createNetwork(network: NetworkRecord): Promise<NetworkSetup> {
-    this.#parents.use(parseMacvlanOptions(network.options, network.id).parent, network.id);
+    const { shim, mtu, ...options } = parseMacvlanOptions(network.options, network.id);
+    const parent = this.#parents.use(options.parent, network.id);
+    if (shim === undefined) return { firewall: [] };
+    try {
+      makeGoodShim(this.#rtnl, network, { parent, shim, mtu });
+    } catch (error) {
+      this.#parents.release(options.parent, network.id);
+      throw error;
+    }
     return { firewall: [] };
   }
 
@@ -59,6 +69,7 @@ export class MacvlanDriver implements NetworkDriver {
   }
 
   async removeNetwork(network: NetworkRecord): Promise<void> {
+    deleteShim(this.#rtnl, network);
     this.#parents.release(parseMacvlanOptions(network.options, network.id).parent, network.id);
   }
 
@@ -79,11 +90,26 @@ export class MacvlanDriver implements NetworkDriver {
       made = link.mac;
       return link;
     });
+    try {
+      for (const cidr of ownAddresses(spec)) this.moveAddress(spec, { to: cidr });
+    } catch (error) {
+      await this.detach(spec);
+      throw error;
+    }
     return attachment(spec, plan, mac ?? made);
   }
 
   async detach(spec: AttachSpec): Promise<void> {
+    for (const cidr of ownAddresses(spec)) this.moveAddress(spec, { from: cidr });
     deleteSandboxLink(spec, 'macvlan');
+  }
+
+  /** The host's routes to its containers. */
+  moveAddress({ network }: AttachSpec, { from, to }: { readonly from?: Cidr; readonly to?: Cidr }): void {
+    const { parent, shim } = parseMacvlanOptions(network.options, network.id);
+    if (shim === undefined) return;
+    if (from !== undefined) removeShimRoute(this.#rtnl, network, from);
+    if (to !== undefined) addShimRoute(this.#rtnl, network, to, this.#parents.find(parent.name));
   }
 
   restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment {
@@ -102,9 +128,17 @@ export class MacvlanDriver implements NetworkDriver {
     if (typeof state.mac === 'string') announceAddresses(spec, state.mac as Mac);
   }
 
-  async sweep(): Promise<void> {
+  async sweep({ networks }: { readonly networks: ReadonlySet<Id> }): Promise<void> {
+    for (const link of this.#rtnl.links.list()) {
+      const { network } = ownerOf(link);
+      if (isShim(link) && network !== undefined && !networks.has(network)) this.#rtnl.links.delete(link.index);
+    }
     this.#parents.sweep();
   }
+}
+
+function ownAddresses({ ipv4, ipv6 }: AttachSpec): readonly Cidr[] {
+  return [ipv4, ipv6].filter((cidr) => cidr !== undefined);
 }
 
 function attachment(spec: AttachSpec, plan: MacvlanPlan, mac: Mac | undefined): Attachment {

@@ -71,12 +71,17 @@ export class Attacher {
     await using undo = new Undo({ log: this.#log }, `attach to network "${network.record.name}"`);
     const planned = this.#specify(sandbox, { id, network, request: request.request }, undo);
     const driver = driverOf(network);
+    this.#warnOfPorts(sandbox, network);
     const leftover = { driver: network.record.driver, spec: planned, state: {} };
     await store.commit([put.unfinished(id, { kind: 'endpoint', endpoint: leftover })]);
     undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)])));
     const made = await driver.attach(planned);
     undo.defer(() => driver.detach(planned, made.state));
-    const lent = await this.#deps.lent.borrow({ spec: planned, attachment: made }, request.name, undo);
+    const lent = await this.#deps.lent.borrow(
+      { spec: planned, attachment: made },
+      { name: request.name, driver },
+      undo,
+    );
     const { spec, attachment } = lent;
     if (attachment.ifname !== undefined) {
       this.#deps.host.addRoutes(spec.sandboxPath, attachment.ifname, attachment.routes ?? []);
@@ -227,6 +232,13 @@ export class Attacher {
       ...(request.mac === undefined ? {} : { mac: request.mac }),
       request,
     };
+  }
+
+  /** As in Docker they have no effect there, and the container starts all the same. */
+  #warnOfPorts({ record }: LiveSandbox, { record: { name, driver }, driver: kind }: LiveNetwork): void {
+    if (record.ports.requested.length === 0 || kind === undefined) return;
+    if (kind.traits.publishesPorts || !kind.traits.usesIpam) return;
+    this.#log.warn({ network: name, container: record.ownerId }, `${driver} driver does not support port mappings`);
   }
 
   async #announceName(endpoint: LiveEndpoint, undo: Undo): Promise<void> {

@@ -6,6 +6,7 @@ import type {
   Lease,
   LeaseLink,
   Leases,
+  NetworkDriver,
   NetworkRecord,
   Resolver,
   Store,
@@ -49,7 +50,11 @@ export class LentAddresses {
   }
 
   /** Gives an attached link what a server lends; on other networks it changes nothing. */
-  async borrow(made: Omit<Lent, 'lease'>, name: string, undo: Undo): Promise<Lent> {
+  async borrow(
+    made: Omit<Lent, 'lease'>,
+    { name, driver }: { readonly name: string; readonly driver: Pick<NetworkDriver, 'moveAddress'> | undefined },
+    undo: Undo,
+  ): Promise<Lent> {
     const { spec, attachment } = made;
     if (!isLent(spec.network)) return made;
     const { leases, host } = this.#deps;
@@ -58,6 +63,8 @@ export class LentAddresses {
     const lease = await this.#acquire(leases, { link, spec });
     undo.defer(() => leases.release(link, lease));
     host.changeAddress(spec.sandboxPath, link.ifname, { add: lease.address, mtu: lease.mtu });
+    undo.defer(() => driver?.moveAddress?.(spec, { from: lease.address }));
+    driver?.moveAddress?.(spec, { to: lease.address });
     return { spec: { ...spec, ipv4: lease.address }, attachment: withLease(attachment, spec.network, lease), lease };
   }
 
@@ -131,6 +138,7 @@ export class LentAddresses {
       const moved = before.address.ip !== lease.address.ip || before.address.prefix !== lease.address.prefix;
       const change = moved ? { add: lease.address, remove: before.address } : {};
       host.changeAddress(old.spec.sandboxPath, old.spec.ifname, { ...change, mtu: lease.mtu });
+      if (moved) old.network.driver?.moveAddress?.(old.spec, { from: before.address, to: lease.address });
       host.addRoutes(old.spec.sandboxPath, old.spec.ifname, lease.routes);
       const named = dnsEndpoint(endpoint);
       if (named !== undefined) await resolver.addEndpoint(named);
