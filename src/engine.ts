@@ -90,7 +90,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
 
-  const { networking, firewall, resolver, pools, drivers } = openNetworking(
+  const { networking, firewall, resolver, hostServers, pools, drivers } = openNetworking(
     options,
     { id, store, events, clock, log },
     undo,
@@ -122,6 +122,9 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   await parts.restore((alive) => networking.start(alive));
   await armLogHolder({ ...logOptions, store: storePath });
   await resolver.start();
+  // It may have changed while no daemon was there.
+  parts.followResolvConf();
+  hostServers.changes.on(() => parts.followResolvConf());
 
   const reconciler = networking.reconciler((ownerId) => parts.processOf(ownerId));
   undo.use(networking.watch(reconciler));
@@ -170,12 +173,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
   const rtnl = undo.use(Rtnl.open());
   const nft = undo.use(Nft.open());
   const discarded = undo.use(new DiscardedLinks({ rtnl, clock }));
-  const hostServers = undo.use(
-    new HostServers(options.network.resolvConf, {
-      log,
-      onChange: (conf) => resolver.setHostServers(overridden(conf, dns).servers),
-    }),
-  );
+  const hostServers = undo.use(new HostServers(options.network.resolvConf, { log }));
   const resolver = new ProcessResolver(
     { sockets: new NetnsSandboxSockets(), log },
     {
@@ -186,6 +184,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
     },
   );
   resolver.prepare();
+  hostServers.changes.on((conf) => resolver.setHostServers(overridden(conf, dns).servers));
   undo.defer(() => resolver.close());
   const ports = new HostPortAllocator(hostPortDeps());
   const parents = new ParentLinks({ rtnl });
@@ -218,7 +217,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
     { defaultBridge: options.network.defaultBridge },
   );
   undo.defer(() => networking.stop());
-  return { networking, firewall, resolver, pools, drivers };
+  return { networking, firewall, resolver, hostServers, pools, drivers };
 }
 
 async function connectContainerd(options: EngineOptions, undo: AsyncDisposableStack, log: Log): Promise<Containerd> {

@@ -35,6 +35,8 @@ export interface ContainerParts {
   /** Which containers were made from an image, for `docker rmi`. */
   imageUsers(imageId: string): readonly { readonly id: Id; readonly running: boolean; readonly name: string }[];
   readonly reconciler: ContainerReconciler;
+  /** The host's resolv.conf has changed: running containers' own follow, unless edited. */
+  followResolvConf(): void;
   /** A process that lives in the namespaces of that container. */
   processOf(id: Id): number | undefined;
   /** Finds again what an earlier daemon left: running containers are taken up, ended ones cleaned up, policies obeyed. */
@@ -136,6 +138,9 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
         .filter(({ record }) => record.imageId === imageId)
         .map(({ id, running, name }) => ({ id, running, name })),
     reconciler,
+    followResolvConf: () => {
+      for (const container of registry.all()) if (container.running) wiring.refreshResolvConf(container);
+    },
     processOf: (ownerId) => registry.find(ownerId)?.record.state.pid || undefined,
     restore: (restoreNetworks = (alive) => sandboxes.restore(alive)) => {
       oom.start();

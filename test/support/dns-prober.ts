@@ -1,5 +1,5 @@
-// Asks the embedded resolver of the namespace it runs in for names, one every so often over UDP and TCP, each once, until
-// its standard input ends. Prints what it saw as JSON. Arguments: milliseconds between questions, names; `*` in a name
+// Asks the embedded resolver of the namespace it runs in for names, one every so often over UDP and TCP, until its standard
+// input ends, and each at least once. Prints what it saw as JSON. Arguments: milliseconds between questions, names; `*` in a name
 // becomes a number that no question before had.
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
@@ -69,10 +69,10 @@ udp.connect(53, RESOLVER, () => {
   process.stdout.write('ready\n');
   process.stdin.resume();
   process.stdin.on('end', () => {
-    clearInterval(timer);
     const deadline = performance.now() + LAST_ANSWERS_MS;
     const finish = (): void => {
-      if (waiting.size > 0 && performance.now() < deadline) {
+      if (asked >= names.length) clearInterval(timer);
+      if ((waiting.size > 0 || asked < names.length) && performance.now() < deadline) {
         setTimeout(finish, 20);
         return;
       }

@@ -23,6 +23,8 @@ export function writeUnlessEdited(path: string, text: string): void {
   const current = readOrEmpty(path);
   const ours = readOrEmpty(`${path}.hash`);
   if (current !== '' && ours !== '' && ours !== hashOf(current)) return;
+  // Nobody reads half of a file that is not written.
+  if (current === text && ours !== '') return;
   writeEtc(path, text);
   writeFileSync(`${path}.hash`, hashOf(text), { mode: 0o644 });
 }

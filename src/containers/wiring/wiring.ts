@@ -127,6 +127,13 @@ export class Wiring {
     const { sandboxId } = container.record;
     if (sandboxId === undefined) return;
     this.#writeNames(container, this.#sandboxes.endpoints(sandboxId));
+    this.refreshResolvConf(container);
+  }
+
+  /** As the host's resolv.conf and the present endpoints want it, unless somebody has edited it in the container. */
+  refreshResolvConf(container: Container): void {
+    const { sandboxId } = container.record;
+    if (sandboxId === undefined || this.#sandboxes.get(sandboxId) === undefined) return;
     writeUnlessEdited(this.pathsOf(container).resolvConf, this.#sandboxes.resolvConf(sandboxId).text);
   }
 

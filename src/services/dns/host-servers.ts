@@ -1,12 +1,10 @@
 import { type FSWatcher, readFileSync, readlinkSync, statSync, watch } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { type Log, messageOf, silentLog } from '../../base/index.ts';
+import { Emitter, type Log, messageOf, silentLog } from '../../base/index.ts';
 import { parseResolvConf, type ResolvConf } from './resolv-conf.ts';
 
 export interface HostServersOptions {
   readonly log?: Log;
-  /** Called with what is new after every change of the content. */
-  readonly onChange?: (conf: ResolvConf) => void;
 }
 
 const NONE: ResolvConf = { servers: [], search: [], options: [] };
@@ -30,6 +28,8 @@ interface Watched {
 
 /** The host's resolv.conf as it is now, followed while the daemon runs: rewritten, replaced, or a link that is switched. */
 export class HostServers implements Disposable {
+  /** What is new, after every change of the content. */
+  readonly changes = new Emitter<ResolvConf>();
   readonly #path: string;
   readonly #options: HostServersOptions;
   readonly #watched = new Map<string, Watched>();
@@ -74,7 +74,7 @@ export class HostServers implements Disposable {
   #accept(found: ResolvConf): void {
     if (this.#closed || JSON.stringify(found) === JSON.stringify(this.#current)) return;
     this.#current = found;
-    this.#options.onChange?.(found);
+    this.changes.emit(found);
   }
 
   /**

@@ -64,7 +64,10 @@ describe("the host's servers", () => {
   /** What is followed at `file`, and a wait until it names these servers. */
   function follow(file: string) {
     const heard: (() => void)[] = [];
-    const hosts = new HostServers(file, { onChange: () => heard.splice(0).forEach((wake) => void wake()) });
+    const hosts = new HostServers(file);
+    hosts.changes.on(() => {
+      for (const wake of heard.splice(0)) wake();
+    });
     // The watch keeps no process alive; here somebody waits for it.
     const alive = setInterval(() => {}, 1000);
     return {

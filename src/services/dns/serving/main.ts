@@ -70,7 +70,8 @@ function run(options: ResolverProcessOptions): void {
     }
     if (options.resolvConf === undefined) return;
     const follow = (): void => sandboxes.apply({ op: 'setHostServers', servers: followed?.current.servers ?? [] });
-    followed = new HostServers(options.resolvConf, { onChange: follow });
+    followed = new HostServers(options.resolvConf);
+    followed.changes.on(follow);
     follow();
   };
 
