@@ -128,6 +128,7 @@ export class NetworkManager implements Networks {
         this.#log.warn({ network: record.name, reason: messageOf(error) }, 'cannot prune a network');
       }
     }
+    this.#deps.events.publish({ type: 'network', action: 'prune', id: '', attributes: { reclaimed: '0' } });
     return removed;
   }
 

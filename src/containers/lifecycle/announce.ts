@@ -18,4 +18,8 @@ export class Announcer {
       attributes: { ...effective.labels, image: spec.image, name, ...attributes },
     });
   }
+  /** Bytes that a prune has given back. */
+  pruned(space: number): void {
+    this.#events.publish({ type: 'container', action: 'prune', id: '', attributes: { reclaimed: String(space) } });
+  }
 }

@@ -236,6 +236,7 @@ export class ContainerService implements Containers {
         this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'a container was not pruned');
       }
     }
+    this.#deps.announcer.pruned(space);
     return { removed, space };
   }
 
