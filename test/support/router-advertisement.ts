@@ -1,4 +1,9 @@
-import type { TestLan } from './lan.ts';
+import type { RunOptions } from './run.ts';
+
+/** A LAN or a host. */
+interface Place {
+  ok(command: readonly string[], options?: RunOptions): Promise<string>;
+}
 
 /** A raw ICMPv6 socket, which neither Node nor busybox has: the kernel adds addresses and the sum. */
 const SCRIPT = `
@@ -11,7 +16,7 @@ s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
 s.sendto(advertisement + information, ('ff02::1', 0, 0, socket.if_nametoindex(link)))
 `;
 
-/** The LAN says once that it is a router, and that hosts may take addresses of the prefix (`fd55::`, of 64 bits). */
-export async function advertiseRouter(lan: TestLan, prefix: string, link = 'br0'): Promise<void> {
-  await lan.ok(['python3', '-c', SCRIPT, prefix, link]);
+/** Somebody says once, to all on the link, that they are a router, and that hosts may take addresses of the prefix (`fd55::`, of 64 bits). */
+export async function advertiseRouter(from: Place, prefix: string, link = 'br0'): Promise<void> {
+  await from.ok(['python3', '-c', SCRIPT, prefix, link]);
 }
