@@ -24,7 +24,8 @@ const MARK = 'FWT_OWN_NAMESPACES';
  */
 export function inOwnNamespaces(file: string): boolean {
   if (process.env[MARK] === '1') return true;
-  it('passes in namespaces of its own', { timeout: 120_000 }, async () => {
+  const timeout = Number(process.env.FAIRWAY_OWN_NAMESPACES_TIMEOUT_MS ?? 120_000);
+  it('passes in namespaces of its own', { timeout }, async () => {
     const child = spawn('unshare', ['-n', '-m', '--propagation', 'private', process.execPath, file], {
       env: { ...withoutTestContext(process.env), [MARK]: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
