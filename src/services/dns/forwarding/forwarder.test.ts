@@ -3,6 +3,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { type DecodedPacket, decode, encode, TRUNCATED_RESPONSE } from 'dns-packet';
+import fc from 'fast-check';
 import { parseIp } from '../../../base/index.ts';
 import { parseQuery, RCODE, type Transport } from '../wire/index.ts';
 import { AnswerCache } from './cache.ts';
@@ -65,7 +66,8 @@ async function upstream(ip: string, reply: Reply, port: number): Promise<number>
 
 function responseTo(query: DecodedPacket, address: string, rcode: number = RCODE.NOERROR): Buffer {
   const { id = 0, questions = [] } = query;
-  const answers = address === '' ? [] : [{ type: 'A' as const, name: questions[0]?.name ?? '', data: address }];
+  const answers =
+    address === '' ? [] : [{ type: 'A' as const, name: questions[0]?.name ?? '', ttl: 60, data: address }];
   return encode({ type: 'response', id, flags: rcode, questions, answers });
 }
 
@@ -204,6 +206,68 @@ describe('forwarding', () => {
     assert.equal(await ask({}), '0 truncated');
     assert.equal(await ask({ udpSize: 4096 }), '0 192.0.2.1 192.0.2.1 192.0.2.1');
     assert.equal(await ask({ transport: 'tcp' }), '0 192.0.2.1 192.0.2.1 192.0.2.1');
+  });
+
+  it('asks once for all who ask the same at a time, and each has its own id and spelling back', async () => {
+    let asked = 0;
+    const full = Promise.withResolvers<void>();
+    const port = await upstreams({ [ONE]: silent });
+    const udp = open[0] as UdpSocket;
+    udp.on('message', (packet, from) => {
+      asked += 1;
+      void full.promise.then(() => udp.send(responseTo(decode(packet), '192.0.2.1'), from.port, from.address));
+    });
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+    const one = origin(ONE);
+    const questions = ['x.example', 'X.Example', 'x.EXAMPLE'].map((name) => question({ name }));
+    const answers = questions.map((each) => forwarder.forward(one, each));
+    assert.ok(answers.every((answer) => answer instanceof Promise));
+    full.resolve();
+    const names = (await Promise.all(answers)).map((answer) => decode(answer).questions?.[0]?.name);
+    assert.deepEqual(names, ['x.example', 'X.Example', 'x.EXAMPLE']);
+    assert.equal(asked, 1);
+    assert.equal(one.upstreams.asking.size, 0);
+    // The next one's answer is there already.
+    assert.ok(Buffer.isBuffer(forwarder.forward(one, question({ name: 'x.example' }))));
+    assert.equal(asked, 1);
+  });
+
+  it('does not remember failures, and asks again', async () => {
+    let healthy = false;
+    const port = await upstreams({
+      [ONE]: (query) => [responseTo(query, healthy ? '192.0.2.1' : '', healthy ? RCODE.NOERROR : RCODE.SERVFAIL)],
+    });
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+    const one = origin(ONE);
+    assert.equal(outcome(await forwarder.forward(one, question({ name: 'N0.Outside.Example' }))), '2');
+    healthy = true;
+    assert.equal(outcome(await forwarder.forward(one, question({ name: 'N0.Outside.Example' }))), '0 192.0.2.1');
+  });
+
+  it('takes no harm from any answer', async () => {
+    const random = fc.sample(fc.uint8Array({ maxLength: 200 }), { seed: 3, numRuns: 200 });
+    let next = 0;
+    const port = await upstreams({
+      [ONE]: (_query, packet) => {
+        next += 1;
+        const junk = Buffer.from(random[next % random.length] ?? []);
+        // As far as it must be to be listened to: the id, the flags, the question.
+        const start = Buffer.from(packet.subarray(0, packet.length));
+        start.writeUInt16BE(0x8180, 2);
+        start.writeUInt16BE(next % 5, 6);
+        start.writeUInt16BE(next % 3, 8);
+        return [junk, Buffer.concat([start, junk])];
+      },
+    });
+    const forwarder = new Forwarder({ port, timeoutMs: LONG_MS });
+    const one = origin(ONE);
+    for (let round = 0; round < 100; round += 1) {
+      const asked = question();
+      const answer = await forwarder.forward(one, asked);
+      assert.equal(answer.readUInt16BE(0), 77);
+      assert.ok(answer.length <= asked.query.udpSize);
+    }
+    assert.equal(one.inFlight.count, 0);
   });
 
   it('refuses more at a time than it can bear, of one sandbox', async () => {
