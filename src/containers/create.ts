@@ -78,7 +78,19 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
   });
   const wiring = new Wiring({ networks, sandboxes, registry }, options);
   const io = new IoHub({ containerd, clock, log }, options);
-  const execs = new ExecService({ containerd, images, registry, announcer, facts, clock, log }, options);
+  const execs = new ExecService(
+    {
+      containerd,
+      images,
+      registry,
+      announcer,
+      facts,
+      linkEnvironment: (container) => wiring.linkEnvironment(container),
+      clock,
+      log,
+    },
+    options,
+  );
   const health = new HealthMonitor({
     probe: (container, cmd, probeOptions) => execs.probe(container, cmd, probeOptions),
     clock,
@@ -86,7 +98,10 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     changed: (container, status) => announcer.say(container, `health_status: ${status}`),
   });
   const oom = new OomWatch({ containerd, registry, announcer, clock, log });
-  const creator = new Creator({ images, registry, mounter, volumes, wiring, io, limits, announcer, clock }, options);
+  const creator = new Creator(
+    { images, registry, mounter, volumes, wiring, io, limits, facts, announcer, clock },
+    options,
+  );
   const starter = new Starter(
     { containerd, images, registry, mounter, sharedMemory, wiring, io, facts, clock, log },
     options,

@@ -116,7 +116,7 @@ export function encodeContainer(view: ContainerView, options: InspectOptions) {
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: apparmorOf(view),
     ExecIDs: view.execIds.length > 0 ? view.execIds : null,
     HostConfig: encodeHostConfig(view, options),
     GraphDriver: { Data: null, Name: options.storageDriver },
@@ -127,6 +127,11 @@ export function encodeContainer(view: ContainerView, options: InspectOptions) {
   };
 }
 export type ContainerWire = ReturnType<typeof encodeContainer>;
+
+function apparmorOf({ spec }: ContainerView): string {
+  const option = spec.security.securityOpt.findLast((one) => /^apparmor[=:]/.test(one));
+  return option?.slice('apparmor='.length) ?? '';
+}
 
 function sizes({ size }: ContainerView) {
   return size ? { SizeRw: size.writable, SizeRootFs: size.rootfs } : {};

@@ -34,6 +34,8 @@ export interface ExecServiceDeps {
   readonly registry: Registry;
   readonly announcer: Announcer;
   readonly facts: () => HostFacts;
+  /** What legacy links say, as it is now. */
+  readonly linkEnvironment: (container: Container) => readonly string[];
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -305,7 +307,15 @@ export class ExecService implements Execs {
   ): Promise<object> {
     const rootfs = container.rootfs ?? (await this.#deps.images.mountsOf(container.id));
     container.rootfs = rootfs;
-    return execProcess({ record: container.record, rootfs, options, facts: this.#deps.facts(), ...(size && { size }) });
+    return execProcess({
+      record: container.record,
+      rootfs,
+      options,
+      facts: this.#deps.facts(),
+      extraEnv: this.#deps.linkEnvironment(container),
+      defaultUlimits: this.#options.defaultUlimits ?? [],
+      ...(size && { size }),
+    });
   }
 
   #failed(exec: Exec, error: unknown): Error {

@@ -7,7 +7,13 @@ import type { IoHub } from '../io/index.ts';
 import { type LimitAbilities, verifyResources } from '../limits/index.ts';
 import type { ConfiguredNetwork, ContainerSpec } from '../options.ts';
 import { type Container, type ContainerRecord, CREATED, type Registry } from '../records/index.ts';
-import { capabilitiesOf, parseSecurityOptions, withDaemonDefaults } from '../spec/index.ts';
+import {
+  capabilitiesOf,
+  type HostFacts,
+  parseDeviceRule,
+  parseSecurityOptions,
+  withDaemonDefaults,
+} from '../spec/index.ts';
 import type { Mounter, VolumeStore } from '../volumes/index.ts';
 import { orderedNetworks, validateNetworking, type Wiring } from '../wiring/index.ts';
 import type { Announcer } from './announce.ts';
@@ -22,6 +28,7 @@ export interface CreatorDeps {
   readonly wiring: Wiring;
   readonly io: IoHub;
   readonly limits: () => LimitAbilities;
+  readonly facts: () => HostFacts;
   readonly announcer: Announcer;
   readonly clock: Clock;
 }
@@ -49,7 +56,7 @@ export class Creator {
   }
 
   async create(request: CreateRequest): Promise<Created> {
-    const asked = withDaemonDefaults(request.spec, this.#options);
+    const asked = withDaemonDefaults(request.spec, this.#options, this.#deps.facts());
     const { resources, warnings } = verifyResources(asked.resources, {
       abilities: this.#deps.limits(),
       update: false,
@@ -117,5 +124,23 @@ function validate(spec: ContainerSpec, networks: readonly ConfiguredNetwork[]): 
   parseSecurityOptions(spec.security);
   const { capAdd, capDrop, privileged } = spec.security;
   capabilitiesOf({ add: capAdd, drop: capDrop, privileged, available: 0n });
+  for (const rule of spec.resources.deviceCgroupRules) parseDeviceRule(rule);
+  for (const { permissions, host } of spec.resources.devices) {
+    if (!/^[rwm]{1,3}$/.test(permissions)) {
+      throw invalid('invalid_device', `invalid device mode for ${host}: ${permissions}`);
+    }
+  }
+  for (const limit of spec.resources.ulimits) assertUlimit(limit);
   if (spec.process.stopSignal) parseSignal(spec.process.stopSignal);
+}
+
+const ULIMITS = new Set(
+  'core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' '),
+);
+
+function assertUlimit({ name, soft, hard }: ContainerSpec['resources']['ulimits'][number]): void {
+  if (!ULIMITS.has(name)) throw invalid('invalid_ulimit', `invalid ulimit type: ${name}`);
+  if (hard >= 0 && (soft < 0 || soft > hard)) {
+    throw invalid('invalid_ulimit', `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);
+  }
 }

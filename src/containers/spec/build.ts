@@ -8,6 +8,7 @@ import type { HostFacts } from './host-facts.ts';
 import { parentsFirst, rootPropagation, systemMounts, userMounts } from './mounts.ts';
 import { layersOf, readTreeFile } from './rootfs.ts';
 import { defaultSeccomp } from './seccomp.ts';
+import { parseSeccompProfile } from './seccomp-profile.ts';
 import { parseSecurityOptions } from './security.ts';
 import { type OciUser, resolveUser } from './user.ts';
 
@@ -98,7 +99,7 @@ export function buildSpec(input: SpecInput): object {
       cwd: effective.workdir === '' ? '/' : effective.workdir,
       capabilities: { bounding: capabilities, effective: sets, permitted: sets, inheritable: [], ambient: [] },
       noNewPrivileges: settings.noNewPrivileges,
-      rlimits: rlimitsOf(withDefaults(resources.ulimits, input.defaultUlimits), facts),
+      rlimits: rlimitsOf(resources.ulimits, input.defaultUlimits, facts),
       // Always said: the shim's own score is not the container's.
       oomScoreAdj: facts.mayLowerOomScore ? security.oomScoreAdj : Math.max(security.oomScoreAdj, facts.oomScoreAdj),
       ...(settings.apparmor && facts.apparmor ? { apparmorProfile: settings.apparmor } : {}),
@@ -110,7 +111,7 @@ export function buildSpec(input: SpecInput): object {
       cgroupsPath: input.cgroupsPath,
       resources: { ...resourcesOf(resources), devices: deviceRules(record) },
       devices: devicesOf(record),
-      sysctl: plainSysctls(security.sysctls),
+      sysctl: sysctlsOf(input),
       maskedPaths: security.privileged || settings.unmasked ? [] : (security.maskedPaths ?? MASKED),
       readonlyPaths: security.privileged || settings.unmasked ? [] : (security.readonlyPaths ?? READ_ONLY),
       rootfsPropagation: rootPropagation(input.mounts),
@@ -129,6 +130,7 @@ function mountsOf(input: SpecInput): object[] {
     hostNetwork: network.mode === 'host',
     hostIpc: security.ipcMode === 'host',
     privateCgroup: security.cgroupnsMode !== 'host',
+    writableCgroups: parseSecurityOptions(security).writableCgroups,
     ...(input.sharedMemory === undefined ? {} : { sharedMemory: input.sharedMemory }),
   }).filter(({ destination }) => !targets.has(destination));
   const files = input.files
@@ -166,13 +168,19 @@ function namespacesOf(input: SpecInput): object[] {
   if (input.join.ipc !== undefined) namespaces.push({ type: 'ipc', path: `/proc/${input.join.ipc}/ns/ipc` });
   else if (security.ipcMode !== 'host') namespaces.push({ type: 'ipc' });
   const cgroupns = security.cgroupnsMode === '' ? input.facts.cgroupVersion === 2 : security.cgroupnsMode === 'private';
-  if (cgroupns && !security.privileged) namespaces.push({ type: 'cgroup' });
+  if (cgroupns) namespaces.push({ type: 'cgroup' });
   return namespaces;
 }
 
-/** `net.*` ones belong to the sandbox, whoever made it. */
-function plainSysctls(sysctls: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(sysctls).filter(([key]) => !key.startsWith('net.')));
+/** `net.*` ones have been set with a sandbox of the container's own; the runtime refuses them in the host's namespace. */
+function sysctlsOf({ record }: SpecInput): Record<string, string> {
+  const { network, security } = record.spec;
+  const ownSandbox = network.mode !== 'host' && !network.mode.startsWith('container:');
+  const wanted = Object.entries(security.sysctls).filter(([key]) => !ownSandbox || !key.startsWith('net.'));
+  return {
+    ...(network.domainname && security.utsMode !== 'host' && { 'kernel.domainname': network.domainname }),
+    ...Object.fromEntries(wanted),
+  };
 }
 
 function deviceRules(record: ContainerRecord): object[] {
@@ -204,8 +212,13 @@ function withDefaults(own: Ulimits, defaults: Ulimits): Ulimits {
   return [...defaults.filter(({ name }) => !own.some((one) => one.name === name)), ...own];
 }
 
-function rlimitsOf(ulimits: Ulimits, facts: HostFacts): { type: string; soft: number; hard: number }[] {
-  return ulimits.map(({ name, soft, hard }) => {
+/** The container's own before the daemon's, none above what the daemon itself may have. */
+export function rlimitsOf(
+  own: Ulimits,
+  defaults: Ulimits,
+  facts: HostFacts,
+): { type: string; soft: number; hard: number }[] {
+  return withDefaults(own, defaults).map(({ name, soft, hard }) => {
     const type = `RLIMIT_${name.toUpperCase()}`;
     const ceiling = facts.hardLimits[type] ?? Number.MAX_SAFE_INTEGER;
     // −1 is "unlimited" to Docker; without CAP_SYS_RESOURCE nobody gets more than the daemon has.
@@ -224,5 +237,5 @@ function seccompOf(
   if (profile === undefined || profile === 'builtin') {
     return privileged ? undefined : defaultSeccomp(capabilities);
   }
-  return JSON.parse(profile) as object;
+  return parseSeccompProfile(profile, { capabilities });
 }

@@ -21,13 +21,8 @@ export interface CapabilityRequest {
 
 /** The names with `CAP_`, in the kernel's order. Throws with Docker's text for an unknown name. */
 export function capabilitiesOf(request: CapabilityRequest): string[] {
-  const add = request.add.map(normalize);
-  const drop = request.drop.map(normalize);
-  for (const name of [...add, ...drop]) {
-    if (name !== 'ALL' && !ALL.includes(name)) {
-      throw invalid('unknown_capability', `invalid capability: "CAP_${name}"`);
-    }
-  }
+  const add = known('CapAdd', request.add);
+  const drop = known('CapDrop', request.drop);
   const base = request.privileged || add.includes('ALL') ? ALL : drop.includes('ALL') ? [] : DEFAULT;
   const wanted = new Set([...base, ...add]);
   if (!request.privileged)
@@ -35,6 +30,14 @@ export function capabilitiesOf(request: CapabilityRequest): string[] {
   return ALL.filter((name, number) => wanted.has(name) && ((request.available >> BigInt(number)) & 1n) === 1n).map(
     (name) => `CAP_${name}`,
   );
+}
+
+function known(field: string, names: readonly string[]): string[] {
+  return names.map((text) => {
+    const name = normalize(text);
+    if (name === 'ALL' || ALL.includes(name)) return name;
+    throw invalid('unknown_capability', `invalid ${field}: unknown capability: "CAP_${name}"`);
+  });
 }
 
 function normalize(name: string): string {

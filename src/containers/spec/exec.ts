@@ -1,7 +1,7 @@
 import type { Mount } from '../containerd/index.ts';
 import type { ExecOptions } from '../contract.ts';
 import type { ContainerRecord } from '../records/index.ts';
-import { environmentOf, userOf } from './build.ts';
+import { environmentOf, rlimitsOf, userOf } from './build.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import type { HostFacts } from './host-facts.ts';
 import { parseSecurityOptions } from './security.ts';
@@ -11,6 +11,9 @@ export interface ExecSpecInput {
   readonly rootfs: readonly Mount[];
   readonly options: Pick<ExecOptions, 'cmd' | 'env' | 'privileged' | 'tty' | 'workdir' | 'user'>;
   readonly facts: HostFacts;
+  /** Beyond the container's own: legacy links. */
+  readonly extraEnv: readonly string[];
+  readonly defaultUlimits: ContainerRecord['spec']['resources']['ulimits'];
   readonly size?: { readonly width: number; readonly height: number };
 }
 
@@ -35,9 +38,11 @@ export function execProcess(input: ExecSpecInput): object {
     env: environmentOf([...record.effective.env, ...options.env], {
       hostname: record.effective.hostname,
       tty: options.tty,
+      extra: input.extraEnv,
     }),
     cwd: options.workdir || record.effective.workdir || '/',
     capabilities: { bounding, effective: sets, permitted: sets, inheritable: [], ambient: [] },
+    rlimits: rlimitsOf(record.spec.resources.ulimits, input.defaultUlimits, facts),
     noNewPrivileges: parseSecurityOptions(security).noNewPrivileges,
   };
 }

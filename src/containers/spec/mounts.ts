@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { FairwayError } from '../../base/index.ts';
 import type { MountPoint } from '../contract.ts';
 
@@ -17,6 +18,7 @@ export function systemMounts(options: {
   readonly hostNetwork: boolean;
   readonly hostIpc: boolean;
   readonly privateCgroup: boolean;
+  readonly writableCgroups: boolean;
   /** A folder of the host for /dev/shm, when it is shared. */
   readonly sharedMemory?: string;
 }): OciMount[] {
@@ -38,8 +40,14 @@ export function systemMounts(options: {
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...quiet, access] },
-    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...quiet, access] },
-    options.hostIpc
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: [...quiet, options.writableCgroups ? 'rw' : access],
+    },
+    // A fresh mount shows the queues of the namespace as well; not every host has one.
+    options.hostIpc && existsSync('/dev/mqueue')
       ? { destination: '/dev/mqueue', type: 'bind', source: '/dev/mqueue', options: ['rbind', ...quiet] }
       : { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: quiet },
     options.hostIpc || options.sharedMemory !== undefined

@@ -1,5 +1,6 @@
 import { invalid } from '../../base/index.ts';
 import type { SecurityOptions } from '../options.ts';
+import { parseSeccompProfile } from './seccomp-profile.ts';
 
 export interface SecuritySettings {
   readonly noNewPrivileges: boolean;
@@ -8,51 +9,67 @@ export interface SecuritySettings {
   readonly apparmor?: string;
   /** `systempaths=unconfined` */
   readonly unmasked: boolean;
+  /** The control groups' file system may be written to. */
+  readonly writableCgroups: boolean;
 }
 
 /** `--security-opt`, in both spellings (`key=value`, `key:value`). Throws with Docker's texts. */
 export function parseSecurityOptions(options: Pick<SecurityOptions, 'securityOpt'>): SecuritySettings {
-  let noNewPrivileges = false;
-  let unmasked = false;
-  let seccomp: string | undefined;
-  let apparmor: string | undefined;
+  const settings: { -readonly [key in keyof SecuritySettings]: SecuritySettings[key] } = {
+    noNewPrivileges: false,
+    unmasked: false,
+    writableCgroups: false,
+  };
   for (const option of options.securityOpt) {
-    const parts = /^([a-z-]+)(?:[=:](.*))?$/s.exec(option);
-    const value = parts?.[2];
-    switch (parts?.[1]) {
+    const separator = option.includes('=') ? '=' : ':';
+    const at = option.indexOf(separator);
+    const key = at < 0 ? option : option.slice(0, at);
+    const value = at < 0 ? undefined : option.slice(at + 1);
+    if (value === undefined && !STANDALONE.includes(key)) {
+      throw invalid('invalid_security_option', `invalid --security-opt 1: ${JSON.stringify(option)}`);
+    }
+    switch (key) {
       case 'no-new-privileges':
-        noNewPrivileges = value === undefined || value === 'true';
+        settings.noNewPrivileges = truth(option, value);
+        break;
+      case 'writable-cgroups':
+        settings.writableCgroups = truth(option, value);
         break;
       case 'seccomp':
-        seccomp = profile(value ?? '');
+        settings.seccomp = profile(value ?? '');
         break;
       case 'apparmor':
-        apparmor = value === 'unconfined' ? undefined : value;
+        settings.apparmor = value ?? '';
         break;
       case 'systempaths':
-        unmasked = value === 'unconfined';
+        settings.unmasked = value === 'unconfined';
         break;
+      // SELinux's, which has no say without it.
+      case 'disable':
       case 'label':
-      case 'writable-cgroups':
         break;
       default:
-        throw invalid('invalid_security_option', `invalid --security-opt 2: "${option}"`);
+        throw bad(option);
     }
   }
-  return {
-    noNewPrivileges,
-    unmasked,
-    ...(seccomp !== undefined && { seccomp }),
-    ...(apparmor !== undefined && { apparmor }),
-  };
+  return settings;
 }
 
+const STANDALONE = ['no-new-privileges', 'writable-cgroups', 'disable'];
+
+function bad(option: string): Error {
+  return invalid('invalid_security_option', `invalid --security-opt 2: ${JSON.stringify(option)}`);
+}
+
+/** Go's words for true and false; none at all means true. */
+function truth(option: string, value: string | undefined): boolean {
+  if (value === undefined || ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true;
+  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false;
+  throw bad(option);
+}
+
+/** Read once here, so that a broken one is refused before anything is made. */
 function profile(value: string): string {
-  if (value === 'unconfined' || value === 'builtin') return value;
-  try {
-    JSON.parse(value);
-    return value;
-  } catch (error) {
-    throw invalid('invalid_seccomp', 'Decoding seccomp profile failed: it is not JSON', error);
-  }
+  if (value !== 'unconfined' && value !== 'builtin') parseSeccompProfile(value, { capabilities: [] });
+  return value;
 }

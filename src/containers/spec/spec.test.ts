@@ -13,6 +13,7 @@ import { parseDeviceRule } from './devices.ts';
 import { type HostFacts, hardLimits } from './host-facts.ts';
 import { layersOf, listTree, readTreeFile } from './rootfs.ts';
 import { defaultSeccomp } from './seccomp.ts';
+import { parseSeccompProfile } from './seccomp-profile.ts';
 import { parseSecurityOptions } from './security.ts';
 import { resolveUser } from './user.ts';
 
@@ -168,7 +169,9 @@ describe('capabilities', () => {
     const names = capabilitiesOf({ ...base, add: ['net_admin'], drop: ['CAP_CHOWN'] });
     assert.ok(names.includes('CAP_NET_ADMIN') && !names.includes('CAP_CHOWN'));
     assert.deepEqual(capabilitiesOf({ ...base, add: ['KILL'], drop: ['ALL'] }), ['CAP_KILL']);
-    assert.throws(() => capabilitiesOf({ ...base, add: ['FLY'] }), { message: 'invalid capability: "CAP_FLY"' });
+    assert.throws(() => capabilitiesOf({ ...base, add: ['FLY'] }), {
+      message: 'invalid CapAdd: unknown capability: "CAP_FLY"',
+    });
   });
 
   it('are never more than the daemon’s own', () => {
@@ -185,6 +188,53 @@ describe('the default filter of system calls', () => {
     assert.ok(!text(['CAP_CHOWN']).includes('"unshare"'));
     assert.ok(text(['CAP_SYS_ADMIN']).includes('"unshare"'));
     assert.ok(text([]).includes('"errnoRet":38'));
+  });
+});
+
+describe('a profile of system calls in Docker’s format', () => {
+  const profile = JSON.stringify({
+    defaultAction: 'SCMP_ACT_ERRNO',
+    archMap: [
+      { architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86'] },
+      { architecture: 'SCMP_ARCH_AARCH64' },
+    ],
+    syscalls: [
+      { names: ['read'], action: 'SCMP_ACT_ALLOW' },
+      { name: 'mount', action: 'SCMP_ACT_ALLOW', includes: { caps: ['CAP_SYS_ADMIN'] } },
+      { names: ['clone'], action: 'SCMP_ACT_ALLOW', excludes: { caps: ['CAP_SYS_ADMIN'] } },
+      { names: ['ptrace'], action: 'SCMP_ACT_ALLOW', includes: { minKernel: '4.8' } },
+      { names: ['arch_prctl'], action: 'SCMP_ACT_ALLOW', includes: { arches: ['amd64'] }, args: [] },
+    ],
+  });
+  const names = (capabilities: string[], architecture: string, kernel: string): string[] => {
+    const found = parseSeccompProfile(profile, { capabilities, architecture, kernel }) as {
+      readonly syscalls: { readonly names: string[] }[];
+    };
+    return found.syscalls.flatMap((rule) => rule.names);
+  };
+
+  it('says different things to different containers, machines and kernels', () => {
+    assert.deepEqual(names([], 'amd64', '6.1.0'), ['read', 'clone', 'ptrace', 'arch_prctl']);
+    assert.deepEqual(names(['CAP_SYS_ADMIN'], 'arm64', '4.7.9'), ['read', 'mount']);
+    assert.deepEqual(
+      (parseSeccompProfile(profile, { capabilities: [], architecture: 'amd64' }) as { architectures: string[] })
+        .architectures,
+      ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'],
+    );
+  });
+
+  it('must not contradict itself', () => {
+    const refused = (change: object): void =>
+      assert.throws(
+        () => parseSeccompProfile(JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', ...change }), { capabilities: [] }),
+        {
+          kind: 'invalid',
+          message: /^both '|^Decoding seccomp profile failed/,
+        },
+      );
+    refused({ architectures: ['SCMP_ARCH_X86'], archMap: [{ architecture: 'SCMP_ARCH_X86' }] });
+    refused({ syscalls: [{ name: 'a', names: ['b'], action: 'SCMP_ACT_ALLOW' }] });
+    refused({ syscalls: 'all' });
   });
 });
 
@@ -262,9 +312,20 @@ describe('small parsers', () => {
     assert.deepEqual(parseSecurityOptions({ securityOpt: ['no-new-privileges', 'seccomp=unconfined'] }), {
       noNewPrivileges: true,
       unmasked: false,
+      writableCgroups: false,
       seccomp: 'unconfined',
     });
-    assert.throws(() => parseSecurityOptions({ securityOpt: ['fly'] }), { message: 'invalid --security-opt 2: "fly"' });
+    const refused: readonly [string, string | RegExp][] = [
+      ['fly', 'invalid --security-opt 1: "fly"'],
+      ['fly=high', 'invalid --security-opt 2: "fly=high"'],
+      ['no-new-privileges=perhaps', 'invalid --security-opt 2: "no-new-privileges=perhaps"'],
+      ['seccomp={', /^Decoding seccomp profile failed: /],
+    ];
+    for (const [option, message] of refused) {
+      assert.throws(() => parseSecurityOptions({ securityOpt: [option] }), { kind: 'invalid', message });
+    }
+    assert.equal(parseSecurityOptions({ securityOpt: ['no-new-privileges:false'] }).noNewPrivileges, false);
+    assert.equal(parseSecurityOptions({ securityOpt: ['apparmor=mine', 'label=disable'] }).apparmor, 'mine');
     assert.deepEqual(parseDeviceRule('c 1:* rw'), { allow: true, type: 'c', access: 'rw', major: 1 });
     assert.throws(() => parseDeviceRule('c 1'), { message: "invalid device cgroup rule format: 'c 1'" });
     assert.deepEqual(deviceNumber(0x103), { major: 1, minor: 3 });
