@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { cidrText, familyOf, networkOf } from './base/index.ts';
 import type { DaemonConfig, NetworkConfig, ReloadableConfig } from './config/index.ts';
 import type { RegistryOptions } from './containers/registry/index.ts';
@@ -7,8 +8,8 @@ import type { DefaultBridge } from './network/index.ts';
 import { VERSION } from './version.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
-/** Ours, and the one that users of Docker have. */
-const CERTIFICATE_FOLDERS = ['/etc/fairway/certs.d', '/etc/docker/certs.d'];
+/** What users of Docker have. */
+const DOCKER_CERTIFICATES = '/etc/docker/certs.d';
 
 /** The configuration in the engine's words. `current` gives what a reload may have changed. */
 export function engineOptions(config: DaemonConfig, current: () => ReloadableConfig): EngineOptions {
@@ -47,7 +48,7 @@ export function engineOptions(config: DaemonConfig, current: () => ReloadableCon
     registry: {
       ...registryOptions(config.reloadable),
       proxies: config.proxies,
-      certificateFolders: CERTIFICATE_FOLDERS,
+      certificateFolders: [join(dirname(config.configFile), 'certs.d'), DOCKER_CERTIFICATES],
     },
     facts: () => {
       const { debug, liveRestore, labels, insecureRegistries, registryMirrors } = current();

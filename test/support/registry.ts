@@ -8,19 +8,32 @@ import type { TestHost } from './host.ts';
 /** `secret`, as bcrypt has it: the only hash that the registry knows. */
 const ACCOUNT = 'ada:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n';
 
+/** Files in PEM. */
+export interface RegistryTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Clients must show a certificate of this authority. */
+  readonly clientAuthority?: string;
+}
+
+function tlsSection({ certificate, key, clientAuthority }: RegistryTls): string {
+  const clients = clientAuthority === undefined ? '' : `, clientcas: [${clientAuthority}]`;
+  return `{certificate: ${certificate}, key: ${key}${clients}}`;
+}
+
 /** Debian's registry inside a host, on every address: `127.0.0.1:5000` from within. It ends with the host. */
 export async function startRegistry(
   host: TestHost,
-  options: { readonly port?: number; readonly password?: boolean } = {},
+  options: { readonly port?: number; readonly password?: boolean; readonly tls?: RegistryTls } = {},
 ): Promise<void> {
-  const { port = 5000, password = false } = options;
+  const { port = 5000, password = false, tls } = options;
   const folder = join(host.directory, `registry-${port}`);
   const accounts = `${folder}.htpasswd`;
   writeFileSync(accounts, ACCOUNT);
   const config = [
     'version: 0.1',
     `storage: {filesystem: {rootdirectory: ${folder}}}`,
-    `http: {addr: ':${port}'}`,
+    `http: {addr: ':${port}'${tls ? `, tls: ${tlsSection(tls)}` : ''}}`,
     ...(password ? [`auth: {htpasswd: {realm: test, path: ${accounts}}}`] : []),
   ];
   writeFileSync(`${folder}.yml`, `${config.join('\n')}\n`);
@@ -30,6 +43,13 @@ export async function startRegistry(
 /** A registry of bad manners in front of port 5000, on port 5001; see `rude-registry.ts`. Gives the requests it has seen. */
 export async function startRudeRegistry(host: TestHost): Promise<() => string[]> {
   const script = fileURLToPath(new URL('rude-registry.ts', import.meta.url));
+  const said = await startInside(host, [process.execPath, script], /ready/);
+  return () => said().split('\n').slice(1, -1);
+}
+
+/** A proxy on 127.0.0.1:3128; see `proxy.ts`. Gives the requests it has seen. */
+export async function startProxy(host: TestHost): Promise<() => string[]> {
+  const script = fileURLToPath(new URL('proxy.ts', import.meta.url));
   const said = await startInside(host, [process.execPath, script], /ready/);
   return () => said().split('\n').slice(1, -1);
 }

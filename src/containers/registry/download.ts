@@ -48,11 +48,13 @@ export class Downloader {
     const { limiter } = this.#deps;
     const id = shortDigest(blob.digest);
     const { progress, signal } = options;
-    if (limiter.full || this.#coming.has(blob.digest)) progress?.({ status: 'Waiting', progressDetail: {}, id });
+    const waiting = (): void => progress?.({ status: 'Waiting', progressDetail: {}, id });
+    if (this.#coming.has(blob.digest)) waiting();
     await this.#serial.run(blob.digest, async () => {
       // Another pull may have brought it meanwhile.
       if (await options.blobs.hold(blob.digest)) return;
       this.#coming.add(blob.digest);
+      if (limiter.full) waiting();
       try {
         await limiter.run(() => this.#persistently(repository, blob, options), signal);
       } finally {

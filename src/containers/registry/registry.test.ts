@@ -1,86 +1,10 @@
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { Clock } from '../../base/index.ts';
-import { digestOf, ImageStore, type Manifest, MEDIA_TYPE, type ProgressMessage } from '../images/index.ts';
-import { configOf, dockerArchive, FakeEngine, streamOf, tarOf } from '../images/testing/index.ts';
-import { Registry } from './registry.ts';
-
-const PLATFORM = { os: 'linux', architecture: 'amd64' };
-
-/** Time that stands still and never lets anybody wait. */
-const impatient: Clock = {
-  now: () => 0,
-  nowNanos: () => 0n,
-  after: (_, callback) => {
-    queueMicrotask(callback);
-    return () => {};
-  },
-};
-
-/** A registry in memory. `intercept` sees every request first and may answer it. */
-class FakeRegistry {
-  readonly blobs = new Map<string, Buffer>();
-  readonly manifests = new Map<string, { mediaType: string; bytes: Buffer }>();
-  readonly requests: string[] = [];
-  intercept: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
-
-  put(bytes: Buffer): { digest: string; size: number } {
-    const digest = digestOf(bytes);
-    this.blobs.set(digest, bytes);
-    return { digest, size: bytes.length };
-  }
-
-  putManifest(names: readonly string[], value: object, mediaType: string): { digest: string; size: number } {
-    const bytes = Buffer.from(JSON.stringify(value));
-    const digest = digestOf(bytes);
-    for (const name of [...names, digest]) this.manifests.set(name, { mediaType, bytes });
-    return { digest, size: bytes.length };
-  }
-
-  handle(request: IncomingMessage, response: ServerResponse): void {
-    const { method = '', url = '' } = request;
-    this.requests.push(`${method} ${url}`);
-    if (this.intercept(request, response)) return;
-    const path = new URL(url, 'http://x').pathname;
-    const [, kind = '', name = ''] = /^\/v2\/[a-z/]+\/(manifests|blobs)\/(.*)$/.exec(path) ?? [];
-    if (path === '/v2/') response.end('{}');
-    else if (name === 'uploads/') response.writeHead(202, { location: '/v2/upload?state=1' }).end();
-    else if (method === 'PUT') this.#store(request, response, kind, name);
-    else if (kind === 'manifests') this.#sendManifest(response, name);
-    else this.#sendBlob(request, response, name);
-  }
-
-  #store(request: IncomingMessage, response: ServerResponse, kind: string, name: string): void {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const bytes = Buffer.concat(chunks);
-      if (kind === 'manifests') this.manifests.set(name, { mediaType: request.headers['content-type'] ?? '', bytes });
-      else this.blobs.set(new URL(request.url ?? '', 'http://x').searchParams.get('digest') ?? '', bytes);
-      response.writeHead(201).end();
-    });
-  }
-
-  #sendManifest(response: ServerResponse, name: string): void {
-    const found = this.manifests.get(name);
-    if (found) response.writeHead(200, { 'content-type': found.mediaType }).end(found.bytes);
-    else refuse(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown');
-  }
-
-  #sendBlob(request: IncomingMessage, response: ServerResponse, digest: string): void {
-    const bytes = this.blobs.get(digest);
-    const offset = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    if (!bytes) refuse(response, 404, 'BLOB_UNKNOWN', 'blob unknown to registry');
-    else response.writeHead(offset > 0 ? 206 : 200).end(request.method === 'HEAD' ? undefined : bytes.subarray(offset));
-  }
-}
-
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify({ errors: [{ code, message }] }));
-}
+import { MEDIA_TYPE, type ProgressMessage } from '../images/index.ts';
+import { dockerArchive, streamOf, tarOf } from '../images/testing/index.ts';
+import { FakeRegistry, localSide, publish as publishTo, refuse } from './testing/index.ts';
 
 describe('a registry', () => {
   let remote: FakeRegistry;
@@ -102,30 +26,9 @@ describe('a registry', () => {
     server.close();
   });
 
-  function local() {
-    const engine = new FakeEngine();
-    const store = new ImageStore({ engine }, { platform: PLATFORM });
-    const registry = new Registry({ engine, store, clock: impatient });
-    const messages: ProgressMessage[] = [];
-    const pull = async (name: string, options: Parameters<Registry['pull']>[1] = {}): Promise<string> => {
-      const progress = (message: ProgressMessage): number => messages.push(message);
-      await registry.pull(`${host}/${name}`, { platform: 'linux/amd64', progress, ...options });
-      return (await store.get(`${host}/${name}`)).id;
-    };
-    return { engine, store, registry, messages, pull };
-  }
-
-  /** Publishes an image of these layers; the answer is its manifest. */
-  async function publish(names: readonly string[], ...texts: string[]) {
-    const layers = await Promise.all(texts.map((data) => tarOf([{ name: 'file', data }])));
-    const manifest: Manifest = {
-      schemaVersion: 2,
-      mediaType: MEDIA_TYPE.ociManifest,
-      config: { mediaType: MEDIA_TYPE.ociConfig, ...remote.put(configOf({ layers })) },
-      layers: layers.map((layer) => ({ mediaType: MEDIA_TYPE.ociLayer, ...remote.put(layer) })),
-    };
-    return { manifest, ...remote.putManifest(names, manifest, MEDIA_TYPE.ociManifest) };
-  }
+  const local = (): ReturnType<typeof localSide> => localSide(host);
+  const publish = (names: readonly string[], ...texts: string[]): ReturnType<typeof publishTo> =>
+    publishTo(remote, names, ...texts);
 
   it('gives an image with all its layers, in the lines that docker pull prints', async () => {
     const { manifest, digest } = await publish(['1'], 'a', 'b');

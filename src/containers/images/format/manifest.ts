@@ -76,6 +76,11 @@ function isDescriptor(value: unknown): value is Descriptor {
   );
 }
 
+/** Configurations are read into memory. */
+const CONFIG_MAX = 8 << 20;
+/** Docker's: no more layers can be mounted on top of each other. */
+const DEPTH_MAX = 125;
+
 /** Refuses what is no manifest of an image: another schema, a missing or malformed descriptor. */
 export function parseManifest(bytes: Buffer): Manifest {
   const json = parseJson(bytes, 'image manifest');
@@ -85,6 +90,10 @@ export function parseManifest(bytes: Buffer): Manifest {
   if (!isDescriptor(config) || !Array.isArray(layers) || !layers.every(isDescriptor)) {
     throw invalid('invalid_image', 'invalid image manifest: it has no config or no layers');
   }
+  if (config.size > CONFIG_MAX) {
+    throw invalid('invalid_image', `invalid image manifest: its configuration of ${config.size} bytes is too large`);
+  }
+  if (layers.length > DEPTH_MAX) throw invalid('invalid_image', 'max depth exceeded');
   return json as unknown as Manifest;
 }
 

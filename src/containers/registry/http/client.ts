@@ -57,7 +57,10 @@ export class HttpClient implements Disposable {
       ...(signal && { signal }),
     });
     outgoing.setTimeout(this.#idleMs, () => outgoing.destroy(new Silence(this.#idleMs)));
-    limitConnecting(outgoing, secure, this.#connectMs);
+    let connected = false;
+    onceConnected(outgoing, { secure, ms: this.#connectMs }, () => {
+      connected = true;
+    });
     const answer = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve);
       outgoing.once('error', reject);
@@ -71,7 +74,7 @@ export class HttpClient implements Disposable {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       const verb = `${method.slice(0, 1)}${method.slice(1).toLowerCase()}`;
-      const code = wasDropped(error) ? DROPPED : 'registry_unreachable';
+      const code = connected && wasDropped(error) ? DROPPED : 'registry_unreachable';
       throw unavailable(
         code,
         `${verb} "${url}": ${proxy === null ? '' : 'proxyconnect tcp: '}${reasonOf(error)}`,
@@ -107,14 +110,20 @@ function wasDropped(error: unknown): boolean {
   return BROKEN.has(code ?? '') && syscall !== 'connect';
 }
 
-/** Connections that are kept were made before, and need no limit. */
-function limitConnecting(outgoing: ClientRequest, secure: boolean, ms: number): void {
+/** Gives up a host that does not let us in. Connections that are kept were made before, and need no limit. */
+function onceConnected(
+  outgoing: ClientRequest,
+  { secure, ms }: { readonly secure: boolean; readonly ms: number },
+  tell: () => void,
+): void {
   outgoing.once('socket', (socket) => {
-    if (!socket.connecting) return;
+    if (!socket.connecting) return tell();
     const timer = setTimeout(() => outgoing.destroy(new Error('dial tcp: i/o timeout')), ms);
-    const done = (): void => clearTimeout(timer);
-    socket.once(secure ? 'secureConnect' : 'connect', done);
-    socket.once('close', done);
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer);
+      tell();
+    });
+    socket.once('close', () => clearTimeout(timer));
   });
 }
 
