@@ -17,6 +17,13 @@ export function hostNames(endpointId: Id): readonly string[] {
   return [0, 7, 14, 21].map((start) => `veth${endpointId.slice(start, start + 7)}`);
 }
 
+/** The name that {@link createVethPort} will give the end on the host, or has given. */
+export function portNameOf(rtnl: Rtnl, endpointId: Id, state: Attachment['state'] = {}): string {
+  if (typeof state.hostLink === 'string') return state.hostLink;
+  const names = hostNames(endpointId);
+  return names.find((name) => rtnl.links.get(name) === undefined) ?? String(names[0]);
+}
+
 /** A pair between a bridge and a sandbox, still down. Should a name be taken (28 bits), the next is tried. */
 export function createVethPort(
   rtnl: Rtnl,

@@ -94,6 +94,12 @@ export interface NetworkDriver {
   /** The endpoint's address is known only now, or is another, or none any more (`--ipam-driver dhcp`). Repeatable. Optional. */
   moveAddress?(spec: AttachSpec, change: { readonly from?: Cidr; readonly to?: Cidr }): void;
 
+  /**
+   * What the packet filter holds of the frames that the endpoint may send: from before {@link attach} (asked without
+   * `state`) until after {@link detach}, so that there is no moment without. Touches nothing. Absent: nothing is checked.
+   */
+  guard?(spec: AttachSpec, state?: Attachment['state']): readonly FirewallEntry[];
+
   /** Tells the neighbours where the address now is (gratuitous ARP, unsolicited NA). Optional. */
   announce?(spec: AttachSpec, state: Attachment['state']): void;
 

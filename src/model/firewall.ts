@@ -1,4 +1,4 @@
-import type { Cidr, Id, Ip } from '../base/index.ts';
+import type { Cidr, Id, Ip, Mac } from '../base/index.ts';
 import type { Drift } from './drift.ts';
 import type { Protocol } from './endpoint.ts';
 
@@ -57,23 +57,47 @@ export interface LinkEntry {
   readonly port: number;
 }
 
-export type FirewallEntry = NetworkEntry | PortEntry | OpenPortEntry | LinkEntry;
+/**
+ * All that an endpoint may send by its port of a bridge: frames with its own Ethernet address and, inside, its own IP
+ * addresses; ARP and neighbour discovery that speak of these alone; no router advertisements and redirects. Anything
+ * else is dropped and counted.
+ */
+export interface GuardEntry {
+  readonly kind: 'guard';
+  readonly networkId: Id;
+  readonly endpointId: Id;
+  /** The link of the host that is the bridge's port. It need not exist yet. */
+  readonly port: string;
+  readonly mac: Mac;
+  /** Of both families, link-local ones included; a family that is missing is not spoken at all. `any`: they are not known. */
+  readonly addresses: readonly Ip[] | 'any';
+}
+
+export type FirewallEntry = NetworkEntry | PortEntry | OpenPortEntry | LinkEntry | GuardEntry;
+
+/** What the packet filter dropped because an endpoint sent what was not its own. */
+export interface SpoofedFrames {
+  readonly port: string;
+  readonly packets: number;
+}
 
 /**
- * The packet filter of the host. It owns one nftables table (`inet fairway`, plus one per family where inet cannot do it)
+ * The packet filter of the host. It owns two nftables tables (`inet fairway` for packets, `bridge fairway` for frames)
  * wholly; each entry is an element of a few large maps and sets. A change is one transaction: all of it or nothing.
  *
  * The implementation remembers the desired state, so adding what is there and removing what is not are no-ops, and a
  * foreign flush is healed by {@link replaceAll} or at the next change.
  */
 export interface Firewall {
-  /** Makes the table hold exactly these entries, in one transaction, whatever was there. */
+  /** Makes the tables hold exactly these entries, in one transaction, whatever was there. */
   replaceAll(entries: readonly FirewallEntry[]): Promise<void>;
   apply(change: { readonly add?: readonly FirewallEntry[]; readonly remove?: readonly FirewallEntry[] }): Promise<void>;
   /** What of our table is not as it should be, by comparing it whole: for a look now and then. Touches nothing. */
   verify(): Promise<readonly Drift[]>;
   /** What it holds now. */
   entries(): readonly FirewallEntry[];
+  /** What was dropped of each guarded port since the tables were last made. */
+  spoofedFrames(): readonly SpoofedFrames[];
   /** Removes our tables. Only when the daemon gives up its networks for good (tests). */
   tearDown(): Promise<void>;
 }

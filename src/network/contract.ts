@@ -55,6 +55,8 @@ export interface Networks {
   find(ref: string): NetworkRecord;
   list(): readonly NetworkRecord[];
   endpointsOf(networkId: Id): readonly EndpointRecord[];
+  /** Frames that were not an endpoint's own, dropped since the packet filter's tables were last made; only guarded ones. */
+  spoofedFrames(networkId: Id): ReadonlyMap<Id, number>;
   /** Removes the unused, not predefined ones that `keep` does not hold; returns their names. */
   prune(keep: (network: NetworkRecord) => boolean): Promise<readonly string[]>;
 }

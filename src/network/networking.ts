@@ -76,7 +76,19 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const turns = new Serial<Id>();
   const { leases } = deps;
   const lent = new LentAddresses({ state, store, wiring, host, resolver, leases, turns, log });
-  const attacher = new Attacher({ state, store, addresses, wiring, lent, host, resolver, events, clock, log });
+  const attacher = new Attacher({
+    state,
+    store,
+    addresses,
+    wiring,
+    lent,
+    firewall,
+    host,
+    resolver,
+    events,
+    clock,
+    log,
+  });
   const hostServers = (): ResolvConf['servers'] => hostResolvConf().servers;
   const networks = new NetworkManager({
     ...{ state, store, ipam, addresses, firewall, host, drivers, events, hostServers, clock, log },

@@ -28,7 +28,7 @@ import type {
   Store,
 } from '../model/index.ts';
 import type { Networks } from './contract.ts';
-import type { AddressBook } from './endpoints/index.ts';
+import { type AddressBook, guardsOf } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put } from './journal.ts';
 import { assertNotRemoving, findNetwork, isPredefined } from './lookup.ts';
@@ -113,6 +113,16 @@ export class NetworkManager implements Networks {
 
   endpointsOf(networkId: Id): readonly EndpointRecord[] {
     return this.#deps.state.endpointsOf(networkId).map(({ record }) => record);
+  }
+
+  spoofedFrames(networkId: Id): ReadonlyMap<Id, number> {
+    const packets = new Map(this.#deps.firewall.spoofedFrames().map((port) => [port.port, port.packets]));
+    const guards = guardsOf(this.#deps.state.endpointsOf(networkId));
+    return new Map(
+      guards.flatMap((guard) =>
+        guard.kind === 'guard' ? [[guard.endpointId, packets.get(guard.port) ?? 0] as const] : [],
+      ),
+    );
   }
 
   async prune(keep: (network: NetworkRecord) => boolean): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
 import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
 import type { AddressBook, Attacher, LentAddresses, Wiring } from './endpoints/index.ts';
-import { dnsEndpoint } from './endpoints/index.ts';
+import { dnsEndpoint, guardsOf } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
 import { type LiveSandbox, type NetworkState, newLiveSandbox } from './state.ts';
@@ -44,6 +44,7 @@ export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: Sand
     deps.firewall.replaceAll([
       ...[...state.networks.values()].flatMap(({ setup }) => setup.firewall),
       ...sandboxes.flatMap(({ firewall }) => firewall),
+      ...guardsOf(sandboxes.flatMap(({ endpoints }) => endpoints)),
     ]),
   );
   for (const sandbox of sandboxes) {

@@ -31,8 +31,8 @@ export async function snapshot(host: TestHost): Promise<Snapshot> {
       line.replace(/ linkdown| dead| pref medium/g, '').trim(),
     ),
     namespaces: readdirSync(join(host.directory, 'run/netns')).sort(),
-    // Counters and handles are not shown by a plain listing; element timeouts are not used.
-    rules: await lines('nft', 'list', 'ruleset'),
+    // Without counters, which go on counting.
+    rules: await lines('nft', '-s', 'list', 'ruleset'),
     mounts: (await lines('cat', '/proc/self/mounts')).map((line) => line.split(' ').slice(0, 3).join(' ')),
     processes: host
       .processes()

@@ -13,13 +13,14 @@ function poolOf(pool: PoolRequest) {
 }
 
 /** One endpoint in `network inspect`. */
-export function endpointResource(endpoint: EndpointRecord) {
+export function endpointResource(endpoint: EndpointRecord, spoofedFrames?: number) {
   return {
     Name: endpoint.name,
     EndpointID: endpoint.id,
     MacAddress: endpoint.mac ?? '',
     IPv4Address: endpoint.ipv4 ? cidrText(endpoint.ipv4) : '',
     IPv6Address: endpoint.ipv6 ? cidrText(endpoint.ipv6) : '',
+    ...(spoofedFrames === undefined ? {} : { SpoofedFrames: spoofedFrames }),
   };
 }
 
@@ -30,9 +31,11 @@ export function encodeNetwork(
     readonly version: number;
     readonly endpoints?: readonly EndpointRecord[];
     readonly owners?: ReadonlyMap<Id, Id>;
+    /** A word of ours: what was dropped of each endpoint because it was not its own. */
+    readonly spoofed?: ReadonlyMap<Id, number>;
   },
 ) {
-  const { version, endpoints = [], owners } = options;
+  const { version, endpoints = [], owners, spoofed } = options;
   const predefined = PREDEFINED.includes(network.name);
   const pools = network.pools.length > 0 ? network.pools : network.ipam.requested;
   // Docker's IPAM driver null has a pool of this name, from which nothing is given.
@@ -57,7 +60,10 @@ export function encodeNetwork(
     ConfigFrom: { Network: network.configFrom ?? '' },
     ConfigOnly: network.configOnly,
     Containers: Object.fromEntries(
-      endpoints.map((endpoint) => [owners?.get(endpoint.id) ?? `ep-${endpoint.id}`, endpointResource(endpoint)]),
+      endpoints.map((endpoint) => [
+        owners?.get(endpoint.id) ?? `ep-${endpoint.id}`,
+        endpointResource(endpoint, spoofed?.get(endpoint.id)),
+      ]),
     ),
     Options: network.options,
     Labels: network.labels,

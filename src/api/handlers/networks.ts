@@ -4,6 +4,7 @@ import type { ApiDeps } from '../deps.ts';
 import { encodeNetwork, PREDEFINED } from '../encode/index.ts';
 import {
   boolFilter,
+  boolOf,
   type Call,
   type Filters,
   filtersOf,
@@ -97,7 +98,8 @@ async function inspect({ networks, containers }: Deps, call: Call) {
   }
   const endpoints = networks.endpointsOf(network.id);
   const owners = endpoints.length > 0 ? await ownersOf(containers) : new Map<Id, Id>();
-  return ok(encodeNetwork(network, { version: call.version, endpoints, owners }));
+  const spoofed = boolOf(call.query, 'verbose') ? { spoofed: networks.spoofedFrames(network.id) } : {};
+  return ok(encodeNetwork(network, { version: call.version, endpoints, owners, ...spoofed }));
 }
 
 async function create({ networks }: Deps, call: Call) {

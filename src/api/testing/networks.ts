@@ -47,6 +47,10 @@ export class FakeNetworks implements Networks {
     return this.endpoints.filter((endpoint) => endpoint.networkId === networkId);
   }
 
+  spoofedFrames(): ReadonlyMap<Id, number> {
+    return new Map();
+  }
+
   async prune(keep: (network: NetworkRecord) => boolean) {
     const gone = this.#records.filter((one) => !['bridge', 'host', 'none'].includes(one.name) && !keep(one));
     for (const one of gone) this.#records.splice(this.#records.indexOf(one), 1);

@@ -56,6 +56,7 @@ function endpoint(record: NetworkRecord, changes: Partial<AttachSpec> = {}): Att
 describe('options of a bridge network', () => {
   const refused: readonly (readonly [Record<string, string>, RegExp])[] = [
     [{ [bridge('colour')]: 'red' }, /unknown option "com.docker.network.bridge.colour" with value "red"/],
+    [{ 'com.fairway.anti_spoofing': 'maybe' }, /invalid value "maybe" of option .*: it must be true or false/],
     [{ 'com.fairway.speed': '1' }, /unknown option "com.fairway.speed"/],
     [{ [bridge('enable_icc')]: 'maybe' }, /invalid value "maybe" of option ".*enable_icc": it must be true or false/],
     [{ [bridge('name')]: 'a/b' }, /invalid value "a\/b"/],
@@ -132,6 +133,11 @@ describe('a bridge network', () => {
 });
 
 describe('an endpoint on a bridge', () => {
+  it('has the same Ethernet address whenever it is asked for, also without IPv4', () => {
+    const { ipv4: _, ...six } = endpoint(network());
+    assert.equal(planPort(six).mac, planPort(six).mac);
+  });
+
   it('gets its Ethernet address from its IPv4 address, unless it asks for one', () => {
     assert.equal(planPort(endpoint(network())).mac, '02:42:ac:12:00:02');
     const mac = parseMac('02:00:00:00:00:01');

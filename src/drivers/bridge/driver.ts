@@ -6,6 +6,7 @@ import type {
   Drift,
   DriverNetworkRequest,
   DriverTraits,
+  FirewallEntry,
   KnownObjects,
   NetworkDriver,
   NetworkRecord,
@@ -13,10 +14,11 @@ import type {
 } from '../../model/index.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf } from '../marks.ts';
+import { guardOf } from '../port-guard.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { makeGoodSandboxLink } from '../sandbox-link-drift.ts';
-import { createVethPort, hostNames, removeVethPort } from '../veth-port.ts';
+import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
 import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
@@ -144,6 +146,11 @@ export class BridgeDriver implements NetworkDriver {
     this.#rtnl.links.set(host.index, { up: true, masterIndex: bridge.index });
     this.#settlePort(host, planPort(spec));
     return this.restoreAttachment(spec, state);
+  }
+
+  guard(spec: AttachSpec, state?: Attachment['state']): readonly FirewallEntry[] {
+    if (!parseBridgeOptions(spec.network.options, spec.network.internal).antiSpoofing) return [];
+    return [guardOf(spec, { port: portNameOf(this.#rtnl, spec.endpointId, state), mac: planPort(spec).mac })];
   }
 
   announce(spec: AttachSpec, state: Attachment['state']): void {

@@ -12,6 +12,7 @@ import {
   refuseUnknown,
   wordOption,
 } from '../option-values.ts';
+import { ANTI_SPOOFING_OPTION } from '../port-guard.ts';
 
 const BRIDGE = 'com.docker.network.bridge.';
 const NETWORK = 'com.docker.network.';
@@ -29,6 +30,7 @@ const KEYS = {
   hostIpv4: `${NETWORK}host_ipv4`,
   hostIpv6: `${NETWORK}host_ipv6`,
   ifacePrefix: `${NETWORK}container_iface_prefix`,
+  antiSpoofing: ANTI_SPOOFING_OPTION,
 } as const;
 const KNOWN: ReadonlySet<string> = new Set(Object.values(KEYS));
 const MODES = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
@@ -50,6 +52,8 @@ export interface BridgeOptions {
   /** Sources of what leaves, instead of the address of the outgoing link. */
   readonly hostIpv4: Ip | undefined;
   readonly hostIpv6: Ip | undefined;
+  /** Ports send nothing but what is their own. */
+  readonly antiSpoofing: boolean;
 }
 
 /** Reads the labels of a bridge network; refuses unknown ones in our namespaces, and values that make no sense. */
@@ -69,6 +73,7 @@ export function parseBridgeOptions(labels: Labels, internal: boolean): BridgeOpt
     trustedInterfaces: trustedInterfaces(labels),
     hostIpv4: addressOf(labels, KEYS.hostIpv4, 4),
     hostIpv6: addressOf(labels, KEYS.hostIpv6, 6),
+    antiSpoofing: booleanOption(labels, KEYS.antiSpoofing) ?? true,
   };
 }
 

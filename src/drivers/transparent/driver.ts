@@ -6,6 +6,7 @@ import type {
   Drift,
   DriverNetworkRequest,
   DriverTraits,
+  FirewallEntry,
   NetworkDriver,
   NetworkRecord,
   NetworkSetup,
@@ -13,10 +14,11 @@ import type {
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf, transparentOwner } from '../marks.ts';
 import type { ParentLinks } from '../parent/index.ts';
+import { guardOf } from '../port-guard.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink, usesSlaac } from '../sandbox-link.ts';
 import { repairSandboxLink, sandboxLinkDrift } from '../sandbox-link-drift.ts';
-import { createVethPort, removeVethPort } from '../veth-port.ts';
+import { createVethPort, portNameOf, removeVethPort } from '../veth-port.ts';
 import { parseTransparentOptions } from './options.ts';
 import { bridgeNameOf, checkTransparentRequest, planTransparent, type TransparentPlan } from './plan.ts';
 import { giveUplinkBack, isUplinkOf, makeGoodUplink } from './uplink.ts';
@@ -132,6 +134,11 @@ export class TransparentDriver implements NetworkDriver {
 
   repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
     return repairSandboxLink(this, spec, state);
+  }
+
+  guard(spec: AttachSpec, state?: Attachment['state']): readonly FirewallEntry[] {
+    if (!parseTransparentOptions(spec.network.options, spec.network.id).antiSpoofing) return [];
+    return [guardOf(spec, { port: portNameOf(this.#rtnl, spec.endpointId, state), mac: planTransparent(spec).mac })];
   }
 
   announce(spec: AttachSpec, state: Attachment['state']): void {

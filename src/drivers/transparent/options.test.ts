@@ -9,6 +9,7 @@ describe('options of a transparent network', () => {
     assert.deepEqual(parseTransparentOptions({ parent: 'eth0' }, ID), {
       parent: { name: 'eth0', dummy: false },
       mtu: undefined,
+      antiSpoofing: true,
     });
     assert.throws(() => parseTransparentOptions({}, ID), /needs option "parent"/);
     assert.throws(() => parseTransparentOptions({ parent: 'lo' }, ID), /not a valid transparent parent link/);

@@ -13,10 +13,13 @@ import {
   systemClock,
 } from '../../base/index.ts';
 import type {
+  Attachment,
   AttachSpec,
   EndpointRecord,
   EndpointRequest,
   EventSink,
+  Firewall,
+  NetworkDriver,
   Resolver,
   SandboxRecord,
   Store,
@@ -28,6 +31,7 @@ import { assertNotRemoving, findNetwork } from '../lookup.ts';
 import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
 import { Undo } from '../undo.ts';
 import type { AddressBook } from './addresses.ts';
+import { guardsOf } from './guards.ts';
 import { type Lent, type LentAddresses, withLease } from './lent.ts';
 import { dnsEndpoint } from './views.ts';
 import { type Wiring, withPorts } from './wiring.ts';
@@ -37,6 +41,7 @@ export interface AttacherDeps {
   readonly store: Store;
   readonly addresses: AddressBook;
   readonly wiring: Wiring;
+  readonly firewall: Firewall;
   readonly lent: LentAddresses;
   readonly host: SandboxHost;
   readonly resolver: Resolver;
@@ -75,8 +80,7 @@ export class Attacher {
     const leftover = { driver: network.record.driver, spec: planned, state: {} };
     await store.commit([put.unfinished(id, { kind: 'endpoint', endpoint: leftover })]);
     undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)])));
-    const made = await driver.attach(planned);
-    undo.defer(() => driver.detach(planned, made.state));
+    const made = await this.#attachGuarded(driver, planned, undo);
     const lent = await this.#deps.lent.borrow(
       { spec: planned, attachment: made },
       { name: request.name, driver },
@@ -126,6 +130,7 @@ export class Attacher {
         // Ports that move may be refused now: the container loses them, the rest goes on.
         () => wiring.part(sandbox, rest),
         () => driverOf(endpoint.network).detach(endpoint.spec, endpoint.attachment.state),
+        () => this.#deps.firewall.apply({ remove: guardsOf([endpoint]) }),
         () => this.#releaseAddresses(endpoint.spec),
         () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)]),
         () => this.#publish('disconnect', endpoint),
@@ -155,6 +160,7 @@ export class Attacher {
         // First the namespace: the kernel takes the links in it along, in its own time.
         () => (record.host ? undefined : host.removeNamespace(record.path)),
         ...endpoints.map((one) => () => driverOf(one.network).detach(one.spec, one.attachment.state)),
+        () => this.#deps.firewall.apply({ remove: guardsOf(endpoints) }),
         ...endpoints.map((endpoint) => () => this.#releaseAddresses(endpoint.spec)),
         () => store.commit([drop.unfinished(record.id)]),
         ...endpoints.map((endpoint) => () => this.#publish('disconnect', endpoint)),
@@ -239,6 +245,22 @@ export class Attacher {
     if (record.ports.requested.length === 0 || kind === undefined) return;
     if (kind.traits.publishesPorts || !kind.traits.usesIpam) return;
     this.#log.warn({ network: name, container: record.ownerId }, `${driver} driver does not support port mappings`);
+  }
+
+  /** No frame of the endpoint passes before the packet filter knows what it may send. */
+  async #attachGuarded(driver: NetworkDriver, spec: AttachSpec, undo: Undo): Promise<Attachment> {
+    const { firewall } = this.#deps;
+    const guard = driver.guard?.(spec) ?? [];
+    await firewall.apply({ add: guard });
+    undo.defer(() => firewall.apply({ remove: guard }));
+    const attachment = await driver.attach(spec);
+    undo.defer(() => driver.detach(spec, attachment.state));
+    // The name that its link was to have may have been taken meanwhile.
+    const now = driver.guard?.(spec, attachment.state) ?? [];
+    if (JSON.stringify(now) === JSON.stringify(guard)) return attachment;
+    await firewall.apply({ add: now, remove: guard });
+    undo.defer(() => firewall.apply({ remove: now }));
+    return attachment;
   }
 
   async #announceName(endpoint: LiveEndpoint, undo: Undo): Promise<void> {

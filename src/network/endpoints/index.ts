@@ -4,6 +4,7 @@
 export { AddressBook, type ReservedAddress } from './addresses.ts';
 export { Attacher, type AttacherDeps, driverOf, namespaceName } from './attacher.ts';
 export { defaultRoutes, gatewayOrder, selectGateways } from './gateways.ts';
+export { guardsOf } from './guards.ts';
 export { dhcpTimeoutSeconds, isLent, LentAddresses, type LentAddressesDeps, withLease } from './lent.ts';
 export { dnsEndpoint, dnsView, sandboxResolvConf } from './views.ts';
 export { Wiring, type WiringDeps } from './wiring.ts';

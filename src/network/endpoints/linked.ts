@@ -12,7 +12,7 @@ export function linkEntries(links: readonly SandboxLink[], endpoints: readonly L
     const closed = endpoint.network.setup.firewall.find(
       (entry) => entry.kind === 'network' && familyOf(entry.subnet.ip) === family && !entry.icc,
     );
-    if (from === undefined || closed === undefined) return [];
+    if (from === undefined || closed?.kind !== 'network') return [];
     return [{ kind: 'link', networkId, bridge: closed.bridge, from, to, protocol, port }];
   });
 }

@@ -176,6 +176,10 @@ export class FakeFirewall implements Firewall {
     return [...this.#entries.values()];
   }
 
+  spoofedFrames(): [] {
+    return [];
+  }
+
   async tearDown(): Promise<void> {
     this.#entries.clear();
   }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { parseIp } from '../../base/index.ts';
 import type { FirewallEntry } from '../../model/index.ts';
 import { elementsOf, entryKey } from './elements.ts';
-import { link, network, openPort, port } from './testing/entries.ts';
+import { guard, link, network, openPort, port } from './testing/entries.ts';
 
 function lines(entry: FirewallEntry): string[] {
   return elementsOf(entry).map(({ set, key, value }) =>
@@ -115,5 +115,23 @@ describe('entry keys', () => {
       entryKey(port('0.0.0.0:1', '1.2.3.4:1')),
       entryKey(port('0.0.0.0:1', '1.2.3.4:1', { protocol: 'udp' })),
     );
+  });
+});
+
+describe('elements of a guarded port', () => {
+  it('are its addresses, and what neighbour discovery may say of them', () => {
+    assert.deepEqual(lines(guard('veth1', '02:42:0a:00:00:02', '10.0.0.2', 'fd00::2')), [
+      'guarded "veth1"',
+      'senders "veth1" . 02:42:0a:00:00:02',
+      'sources4 "veth1" . 02:42:0a:00:00:02 . 10.0.0.2',
+      'sources6 "veth1" . 02:42:0a:00:00:02 . fd00::2',
+      'targets6 "veth1" . 0xfd000000000000000000000000000002',
+      'lladdrs6 "veth1" . 0x010102420a000002',
+      'lladdrs6 "veth1" . 0x020102420a000002',
+    ]);
+  });
+
+  it('say nothing of IPv6 without an address of it', () => {
+    assert.ok(!lines(guard('veth1', '02:42:0a:00:00:02', '10.0.0.2')).some((line) => /6 /.test(line)));
   });
 });

@@ -10,6 +10,7 @@ import {
 } from '../../base/index.ts';
 import { quoteString } from '../../kernel/index.ts';
 import type { FirewallEntry, LinkEntry, NetworkEntry, OpenPortEntry, PortEntry } from '../../model/index.ts';
+import { guardElements } from './guard.ts';
 import type { SetName } from './ruleset.ts';
 
 /** One element of a set or map, as text of nft's grammar. Equal elements of two entries are one in the kernel. */
@@ -32,6 +33,8 @@ export function entryKey(entry: FirewallEntry): string {
       return `openPort ${entry.endpointId} ${entry.protocol} ${entry.containerIp} ${entry.containerPort}`;
     case 'link':
       return `link ${entry.networkId} ${entry.from} ${entry.to} ${entry.protocol} ${entry.port}`;
+    case 'guard':
+      return `guard ${entry.endpointId} ${entry.port}`;
   }
 }
 
@@ -46,6 +49,8 @@ export function elementsOf(entry: FirewallEntry): readonly Element[] {
       return [openPortElement(entry)];
     case 'link':
       return [linkElement(entry)];
+    case 'guard':
+      return guardElements(entry);
   }
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseIp } from '../../base/index.ts';
 import { NftFirewall } from './nft-firewall.ts';
-import { link, network, openPort, port, testId } from './testing/entries.ts';
+import { guard, link, network, openPort, port, testId } from './testing/entries.ts';
 
 /** Remembers scripts; refuses those that `refuse` names. */
 class FakeNft {
@@ -17,6 +17,10 @@ class FakeNft {
 
   list(): string {
     return this.last;
+  }
+
+  runJson(): unknown {
+    return {};
   }
 
   get last(): string {
@@ -49,6 +53,7 @@ describe('NftFirewall', () => {
       openPort('172.31.1.2:443', routed),
       network('br-dddddddddddd', '172.31.2.0/24', closed),
       link('172.31.2.2', '172.31.2.3:6379', { networkId: testId('d') }),
+      guard('veth1234567', '02:42:ac:1e:00:02', '172.30.0.2', 'fd00:30::2', 'fe80::42:acff:fe1e:2'),
     ]);
     const golden = readFileSync(new URL('ruleset.golden.nft', import.meta.url), 'utf8');
     assert.equal(nft.last, golden);
@@ -58,7 +63,10 @@ describe('NftFirewall', () => {
     const nft = new FakeNft();
     const firewall = new NftFirewall({ nft });
     await firewall.apply({ add: [network('fwd', '172.30.0.0/16')] });
-    assert.match(nft.last, /^add table inet fairway\ndelete table inet fairway\nadd table inet fairway\n/);
+    assert.match(
+      nft.last,
+      /^add table inet fairway\ndelete table inet fairway\nadd table bridge fairway\ndelete table bridge fairway\nadd table inet fairway\n/,
+    );
     assert.match(nft.last, /add element inet fairway bridges \{ "fwd" /);
   });
 
@@ -147,7 +155,10 @@ describe('NftFirewall', () => {
   it('leaves nothing behind when torn down', async () => {
     const { nft, firewall } = await installed();
     await firewall.tearDown();
-    assert.equal(nft.last, 'add table inet fairway\ndelete table inet fairway\n');
+    assert.equal(
+      nft.last,
+      'add table inet fairway\ndelete table inet fairway\nadd table bridge fairway\ndelete table bridge fairway\n',
+    );
     assert.deepEqual(firewall.entries(), []);
   });
 });

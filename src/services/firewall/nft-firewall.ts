@@ -1,15 +1,18 @@
 import { type Log, messageOf, silentLog } from '../../base/index.ts';
-import type { Drift, Firewall, FirewallEntry } from '../../model/index.ts';
+import type { Drift, Firewall, FirewallEntry, SpoofedFrames } from '../../model/index.ts';
 import { tableDrift } from './compare.ts';
 import { DesiredState, type FirewallChange, type Step } from './desired.ts';
+import { GUARD_TABLE, readSpoofedFrames } from './guard.ts';
 import { renderChange, renderTable, renderTearDown } from './render.ts';
-import { TABLE } from './ruleset.ts';
+import { TABLE, TABLES } from './ruleset.ts';
 
 /** The slice of the kernel's nftables connection that is used: a script, done wholly or not at all; returns what it prints. */
 export interface NftScripts {
   run(script: string): unknown;
   /** What it has, without counters. */
   list(what: string): string;
+  /** The same, with what it prints as nft's JSON. */
+  runJson(script: string): unknown;
 }
 
 export interface NftFirewallDeps {
@@ -72,19 +75,26 @@ export class NftFirewall implements Firewall {
 
   async verify(): Promise<readonly Drift[]> {
     if (!this.#installed || this.#scratch === undefined) return [];
-    const what = `table ${TABLE}`;
-    if (!String(this.#nft.run('list tables')).includes(what))
-      return [{ kind: 'rules', problem: 'missing', object: what }];
+    const there = String(this.#nft.run('list tables')).split('\n');
+    const present = (table: string): boolean => there.includes(`table ${table}`);
     const script = renderTable(this.#desired.plan({}).all());
     const wanted = this.#scratch((nft) => {
       nft.run(script);
-      return nft.list(what);
+      return TABLES.map((table) => nft.list(`table ${table}`));
     });
-    return tableDrift(TABLE, this.#nft.list(what), wanted);
+    return TABLES.flatMap((table, index): readonly Drift[] =>
+      present(table)
+        ? tableDrift(table, this.#nft.list(`table ${table}`), wanted[index] ?? '')
+        : [{ kind: 'rules', problem: 'missing', object: `table ${table}` }],
+    );
   }
 
   entries(): readonly FirewallEntry[] {
     return this.#desired.entries();
+  }
+
+  spoofedFrames(): readonly SpoofedFrames[] {
+    return this.#installed ? readSpoofedFrames(this.#nft.runJson(`list set ${GUARD_TABLE} guarded`)) : [];
   }
 
   async tearDown(): Promise<void> {

@@ -1,6 +1,6 @@
 import { quoteString } from '../../kernel/index.ts';
 import type { Element } from './elements.ts';
-import { rulesetText, type SetName, TABLE } from './ruleset.ts';
+import { rulesetText, type SetName, TABLES, tableOf } from './ruleset.ts';
 
 /** Elements in one command: the parser's work for a command grows faster than its length. */
 const CHUNK = 1000;
@@ -16,13 +16,13 @@ export function renderChange(change: {
   ].join('');
 }
 
-/** The whole table from nothing, in one transaction. The first line is there so that the second cannot fail. */
+/** Our tables from nothing, in one transaction. `add` is there so that `delete` cannot fail. */
 export function renderTable(elements: readonly Element[]): string {
   return `${renderTearDown()}${rulesetText()}${renderChange({ add: elements, remove: [] })}`;
 }
 
 export function renderTearDown(): string {
-  return `add table ${TABLE}\ndelete table ${TABLE}\n`;
+  return TABLES.map((table) => `add table ${table}\ndelete table ${table}\n`).join('');
 }
 
 function elementText(element: Element): string {
@@ -40,7 +40,7 @@ function commands(verb: string, elements: readonly Element[], text: (element: El
   const lines: string[] = [];
   for (const [set, texts] of bySet) {
     for (let at = 0; at < texts.length; at += CHUNK) {
-      lines.push(`${verb} ${TABLE} ${set} { ${texts.slice(at, at + CHUNK).join(', ')} }\n`);
+      lines.push(`${verb} ${tableOf(set)} ${set} { ${texts.slice(at, at + CHUNK).join(', ')} }\n`);
     }
   }
   return lines;

@@ -1,7 +1,9 @@
 import type { IpFamily } from '../../base/index.ts';
+import { GUARD_SETS, GUARD_TABLE, type GuardSetName, guardRulesetText } from './guard.ts';
 
-/** The one table we own. Nothing outside it is ever touched. */
+/** The tables we own. Nothing outside them is ever touched. */
 export const TABLE = 'inet fairway';
+export const TABLES: readonly string[] = [TABLE, GUARD_TABLE];
 
 /**
  * Every set and map, by what a key means. A published port, a bridge or a link is an element of them; the rules below
@@ -11,16 +13,26 @@ export type SetName =
   | 'bridges'
   | `${'same' | 'outward' | 'enter' | 'trusted' | 'inside' | 'masquerade' | 'snat' | 'open' | 'links'}${IpFamily}`
   | `${'specific' | 'wildcard'}${IpFamily}`
-  | 'local4';
+  | 'local4'
+  | GuardSetName;
+
+export function tableOf(set: SetName): string {
+  return GUARD_SETS.has(set) ? GUARD_TABLE : TABLE;
+}
+
+/** Both tables without elements: working, empty rules. */
+export function rulesetText(): string {
+  return `${packetRulesetText()}${guardRulesetText()}`;
+}
 
 /**
- * The table without elements: what `add table` must be followed by to have working, empty rules.
+ * The table of packets, without elements.
  *
  * An operator's own rules go into a table of their own, which we never look at: a base chain
  * `type filter hook forward priority filter - 10` there sees every forwarded packet before ours does (after DNAT; the
  * address a client dialled is `ct original ip daddr`), and what it drops stays dropped.
  */
-export function rulesetText(): string {
+function packetRulesetText(): string {
   return `add table ${TABLE}
 table ${TABLE} {
   comment "managed by fairway: changes made here are lost"

@@ -1,6 +1,6 @@
 import type { Id, Ip } from '../../../base/index.ts';
-import { parseCidr, parseIp } from '../../../base/index.ts';
-import type { LinkEntry, NetworkEntry, OpenPortEntry, PortEntry } from '../../../model/index.ts';
+import { parseCidr, parseIp, parseMac } from '../../../base/index.ts';
+import type { GuardEntry, LinkEntry, NetworkEntry, OpenPortEntry, PortEntry } from '../../../model/index.ts';
 
 /** Short names for what the tests of the packet filter say again and again. */
 export function testId(digit: string): Id {
@@ -65,6 +65,17 @@ export function link(from: string, to: string, more: Partial<LinkEntry> = {}): L
     protocol: 'tcp',
     port: toPort,
     ...more,
+  };
+}
+
+export function guard(name: string, mac: string, ...addresses: readonly string[]): GuardEntry {
+  return {
+    kind: 'guard',
+    networkId: testId('a'),
+    endpointId: testId('e'),
+    port: name,
+    mac: parseMac(mac),
+    addresses: addresses.map((ip) => parseIp(ip)),
   };
 }
 
