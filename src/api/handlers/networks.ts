@@ -13,6 +13,7 @@ import {
   ok,
   passesLabels,
   type Route,
+  strictBoolOf,
   timeOf,
 } from '../http/index.ts';
 import {
@@ -90,6 +91,8 @@ async function ownersOf(containers: Deps['containers']): Promise<ReadonlyMap<Id,
 }
 
 async function inspect({ networks, containers }: Deps, call: Call) {
+  // Verbose adds services, of which a host on its own has none.
+  strictBoolOf(call.query, 'verbose');
   const network = networks.find(call.params.id ?? '');
   const scope = call.query.get('scope');
   // Swarm's word for a network of all hosts.
@@ -112,8 +115,9 @@ async function create({ networks }: Deps, call: Call) {
 async function connect({ networks, containers }: Deps, call: Call) {
   const body = await call.json(ConnectBody);
   if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
+  // The container first, as in Docker, where both are unknown.
+  await assertKnown(containers, body.Container);
   const network = networks.find(call.params.id ?? '');
-  if (body.Container === '') throw invalid('no_container', 'invalid container name or ID: value is empty');
   if (network.configOnly) {
     throw forbidden('config_only', 'cannot create endpoint on configuration-only network');
   }
@@ -126,19 +130,24 @@ async function connect({ networks, containers }: Deps, call: Call) {
 async function disconnect({ networks, containers }: Deps, call: Call) {
   const body = await call.json(DisconnectBody);
   if (!body) throw invalid('empty_body', 'invalid JSON: got EOF while reading request body');
+  if (!body.Force) await assertKnown(containers, body.Container);
   const network = networks.find(call.params.id ?? '');
-  if (body.Container === '') throw invalid('no_container', 'invalid container name or ID: value is empty');
-  if (body.Force) await assertKnown(containers, body.Container);
+  if (body.Force) await assertKnown(containers, body.Container, { byForce: true });
   await containers.disconnect(body.Container, network.name, { force: body.Force });
   return { status: 200 };
 }
 
-/** By force Docker looks for an endpoint of that name where there is no container; ours end with their containers. */
-async function assertKnown(containers: Deps['containers'], ref: string): Promise<void> {
+async function assertKnown(
+  containers: Deps['containers'],
+  ref: string,
+  { byForce = false }: { readonly byForce?: boolean } = {},
+): Promise<void> {
+  if (ref === '') throw invalid('no_container', 'invalid name or ID supplied: ""');
   try {
     await containers.inspect(ref, { size: false });
   } catch (error) {
-    if (!(error instanceof FairwayError) || error.kind !== 'notFound') throw error;
+    if (!byForce || !(error instanceof FairwayError) || error.kind !== 'notFound') throw error;
+    // By force Docker looks for an endpoint of that name where there is no container; ours end with their containers.
     throw notFound('endpoint_not_found', `endpoint ${ref} not found`);
   }
 }

@@ -7,6 +7,21 @@ export function boolOf(query: URLSearchParams, key: string, absent = false): boo
   return !['', '0', 'no', 'false', 'none'].includes(value.trim().toLowerCase());
 }
 
+/** Where Docker takes a boolean by Go's grammar alone. */
+export function strictBoolOf(query: URLSearchParams, key: string): boolean {
+  const value = query.get(key);
+  if (value === null || value === '') return false;
+  if (TRUE.includes(value)) return true;
+  if (FALSE.includes(value)) return false;
+  throw invalid(
+    'invalid_parameter',
+    `invalid value for ${key}: ${value}: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
+  );
+}
+
+const TRUE = ['1', 'true', 'True', 'TRUE', 't', 'T'];
+const FALSE = ['0', 'false', 'False', 'FALSE', 'f', 'F'];
+
 export function intOf(query: URLSearchParams, key: string): number | undefined {
   const value = query.get(key);
   if (value === null || value === '') return undefined;
@@ -61,8 +76,8 @@ export function boolFilter(filters: Filters, key: string): boolean | undefined {
   if (values === undefined || values.length === 0) return undefined;
   const answers = new Set(
     values.map((value) => {
-      if (['1', 'true', 'True', 'TRUE', 't', 'T'].includes(value)) return true;
-      if (['0', 'false', 'False', 'FALSE', 'f', 'F'].includes(value)) return false;
+      if (TRUE.includes(value)) return true;
+      if (FALSE.includes(value)) return false;
       throw invalid('invalid_filter', `invalid filter '${key}=[${values.join(' ')}]'`);
     }),
   );
