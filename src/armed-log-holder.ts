@@ -1,33 +1,126 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, constants, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { LogHoldOptions } from './containers/io/index.ts';
+import type { LogHoldOptions, PipeKeeper } from './containers/io/index.ts';
+import { DescriptorQueue } from './kernel/index.ts';
 
 const SCRIPT = fileURLToPath(new URL('log-holder.ts', import.meta.url));
 /** How long the one before us may take to write down what it has read. */
 const PATIENCE_MS = 10_000;
 const POLL_MS = 5;
+/** Owners that are gone stay in the queue until they are so many. */
+const MAX_GONE = 100;
+/** Owner of what an earlier daemon left. */
+const FOUND = '';
+
+export type LogHolderOptions = LogHoldOptions & { readonly store: string };
 
 /**
- * Ends the holder that an earlier daemon left behind and arms one for ourselves: a shell that waits for the end of a pipe
- * whose other end is only ours, and becomes the holder when we are gone. Costs a megabyte, and nothing has to notice our end.
+ * A process beside the daemon for the time after it: a shell that waits for the end of a pipe whose other end is only
+ * ours, and becomes the log holder when we are gone. Until then it costs a megabyte, and nothing has to notice our end. It
+ * has inherited a socket in whose queue the pipes of all containers lie open, so what is in them does not depend on us.
  */
-export async function armLogHolder(options: LogHoldOptions & { readonly store: string }): Promise<void> {
-  const pidFile = pidFileOf(options);
-  const child: ChildProcess = spawn(
-    '/bin/sh',
-    ['-c', 'read -r line; exec "$@"', 'fairway-log-holder', process.execPath, SCRIPT, JSON.stringify(options)],
-    { detached: true, stdio: ['pipe', 'ignore', 'ignore'], cwd: '/' },
-  );
-  child.on('error', () => {});
-  child.unref();
-  writeFileSync(pidFile, `${child.pid}\n`);
+export class LogHolder implements PipeKeeper, Disposable {
+  readonly #queue = new DescriptorQueue();
+  readonly #kept = new Map<string, readonly number[]>();
+  /** How many messages lie in the queue. */
+  #queued = 0;
+  #found: readonly number[] = [];
+
+  private constructor() {}
+
+  /** Ends the holder that an earlier daemon left behind, keeps what it kept, and arms one for ourselves. */
+  static async takeOver(options: LogHolderOptions): Promise<LogHolder> {
+    const holder = new LogHolder();
+    try {
+      // Opened before the one who keeps them goes.
+      holder.#found = openPipes(options.execRoot);
+      await endLogHolder(options);
+      holder.#arm(options);
+      if (holder.#found.length > 0) holder.keep(FOUND, holder.#found);
+      return holder;
+    } catch (error) {
+      holder[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  keep(owner: string, descriptors: readonly number[]): void {
+    this.#kept.set(owner, descriptors);
+    this.#push(descriptors);
+  }
+
+  forget(owner: string): void {
+    if (!this.#kept.delete(owner)) return;
+    if (this.#queued - this.#kept.size > MAX_GONE + this.#kept.size) this.#compact();
+  }
+
+  /** What an earlier daemon left has found its owners. */
+  forgetFound(): void {
+    if (this.#found.length === 0) return;
+    this.#kept.delete(FOUND);
+    this.#compact();
+    for (const fd of this.#found) closeSync(fd);
+    this.#found = [];
+  }
+
+  /** The shell notices by itself when we end. */
+  [Symbol.dispose](): void {
+    for (const fd of this.#found) closeSync(fd);
+    this.#found = [];
+    this.#queue[Symbol.dispose]();
+  }
+
+  /** First everything that counts once more, then away with the old: there is no moment without. */
+  #compact(): void {
+    const old = this.#queued;
+    this.#queued = 0;
+    for (const descriptors of this.#kept.values()) this.#push(descriptors);
+    for (let count = 0; count < old; count += 1) this.#queue.drop();
+  }
+
+  #push(descriptors: readonly number[]): void {
+    for (let at = 0; at < descriptors.length; at += MAX_DESCRIPTORS) {
+      if (this.#queue.push(descriptors.slice(at, at + MAX_DESCRIPTORS))) this.#queued += 1;
+    }
+  }
+
+  #arm(options: LogHolderOptions): void {
+    const child = spawn(
+      '/bin/sh',
+      ['-c', 'read -r line; exec "$@"', 'fairway-log-holder', process.execPath, SCRIPT, JSON.stringify(options)],
+      { detached: true, stdio: ['pipe', 'ignore', 'ignore', this.#queue.farFd], cwd: '/' },
+    );
+    child.on('error', () => {});
+    child.unref();
+    writeFileSync(pidFileOf(options), `${child.pid}\n`);
+  }
 }
 
-/** Resolves when nobody else reads the pipes. To be called before containers are restored. */
-export async function endLogHolder(options: Pick<LogHoldOptions, 'execRoot'>): Promise<void> {
+/** What one message may carry (SCM_MAX_FD is 253). */
+const MAX_DESCRIPTORS = 200;
+
+/** Every pipe of every container's output. */
+function openPipes(execRoot: string): number[] {
+  const root = join(execRoot, 'containers');
+  const inside = (folder: string): string[] => {
+    try {
+      return readdirSync(folder).map((name) => join(folder, name));
+    } catch {
+      // None yet.
+      return [];
+    }
+  };
+  return inside(root)
+    .flatMap(inside)
+    .filter((path) => /\/init-std(?:out|err)(?:\.held)?$/.test(path))
+    .map((path) => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+}
+
+/** Resolves when nobody else reads the pipes. */
+async function endLogHolder(options: Pick<LogHoldOptions, 'execRoot'>): Promise<void> {
   const pidFile = pidFileOf(options);
   const pid = pidOf(pidFile);
   const deadline = Date.now() + PATIENCE_MS;

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
-import { armLogHolder, endLogHolder } from './armed-log-holder.ts';
+import { LogHolder } from './armed-log-holder.ts';
 import { type Cidr, type Clock, type Id, type Log, newId, systemClock } from './base/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
@@ -109,18 +109,18 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   });
   await images.findLeftovers();
   const registry = undo.use(new Registry({ engine: containerd, store: images, clock }, options.registry));
+  const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
+  const holder = undo.use(await LogHolder.takeOver({ ...logOptions, store: storePath }));
   const parts = createContainers(
-    { containerd, images, networks, sandboxes, store, events, clock, log },
+    { containerd, images, networks, sandboxes, store, events, keeper: holder, clock, log },
     { ...options.containers, dataRoot, execRoot },
   );
   undo.defer(() => parts.close());
   images.events.on(({ action, id: imageId, name }) =>
     events.publish({ type: 'image', action, id: imageId, attributes: { name } }),
   );
-  const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
-  await endLogHolder(logOptions);
   await parts.restore((alive) => networking.start(alive));
-  await armLogHolder({ ...logOptions, store: storePath });
+  holder.forgetFound();
   await resolver.start();
   // It may have changed while no daemon was there.
   parts.followResolvConf();

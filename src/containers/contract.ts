@@ -126,6 +126,8 @@ export interface LogLine {
   readonly time: string;
   /** With its newline, when it had one. */
   readonly data: Buffer;
+  /** What the log options chose to keep of the container. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';

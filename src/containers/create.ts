@@ -77,7 +77,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
     subpaths: new Subpaths(`${options.execRoot}/subpaths`),
   });
   const wiring = new Wiring({ networks, sandboxes, registry }, options);
-  const io = new IoHub({ containerd, clock, log }, options);
+  const io = new IoHub({ containerd, keeper: deps.keeper, clock, log }, options);
   const execs = new ExecService(
     {
       containerd,

@@ -10,6 +10,7 @@ import type {
   TasksService,
 } from './containerd/index.ts';
 import type { ImageStore } from './images/index.ts';
+import type { PipeKeeper } from './io/pipe-keeper.ts';
 import type { LimitAbilities } from './limits/index.ts';
 
 /** What containers need of containerd. A `Containerd` is one; tests bring their own. */
@@ -53,6 +54,8 @@ export interface ContainersDeps {
   readonly sandboxes: Sandboxes;
   readonly store: Store;
   readonly events: EventSink;
+  /** Keeps pipes open should we be killed; absent: what is in them then goes with us. */
+  readonly keeper?: PipeKeeper;
   readonly clock: Clock;
   readonly log: Log;
 }

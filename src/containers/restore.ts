@@ -93,7 +93,7 @@ export class Restorer {
     if (isAlive(task) && container.running) {
       const paused = task?.status === 'paused';
       container.changeState({ status: paused ? 'paused' : 'running', pid: task?.pid ?? 0 });
-      io.reopen(container);
+      if (io.reopen(container)) io.begin(container);
       service.adopt(container);
       await registry.save(container);
       return;
@@ -101,6 +101,8 @@ export class Restorer {
     // A start that was cut off: what it has made so far goes, as after any failed start.
     if (isAlive(task)) await this.#end(container.id);
     if (container.running) {
+      // Its last words may still be in the pipes.
+      io.reopen(container);
       await service.settle(container, { exitCode: task?.exitCode ?? UNKNOWN_EXIT, exitedAt: task?.exitedAt ?? 0n });
       return;
     }

@@ -1,10 +1,11 @@
 // The only code that meets Linux: system calls, rtnetlink, network namespaces, nftables, sysctl, mounts. It knows links,
-// addresses and namespaces and no container words; it holds no state of its own, and all of it is synchronous. It must
-// not decide anything: whoever calls has validated, planned and brings the undo.
+// addresses and namespaces and no container words; it holds no state of its own, and all of it but `Readiness` is synchronous.
+// It must not decide anything: whoever calls has validated, planned and brings the undo.
 
 export * from './announce.ts';
 export * from './conntrack.ts';
 export * from './datagram-batch.ts';
+export * from './descriptor-queue.ts';
 export * from './descriptors.ts';
 export * from './features.ts';
 export {
@@ -14,6 +15,8 @@ export {
   localPort,
   OwnedFd,
   openFdCount,
+  Readiness,
+  type ReadinessWatch,
   SystemError,
   startThreadPool,
 } from './ffi/index.ts';

@@ -92,19 +92,28 @@ async function logs({ containers, clock = systemClock }: Deps, call: Call): Prom
   const ref = call.params.id ?? '';
   const query = logQuery(call, clock.now());
   const stamped = boolOf(call.query, 'timestamps');
+  const detailed = boolOf(call.query, 'details');
   const { tty } = (await containers.inspect(ref)).spec.process;
   const lines = await containers.logs(ref, query, call.signal);
   const framed = !tty && call.version >= MULTIPLEXED_SINCE;
   const reply = call.stream(`application/vnd.docker.${framed ? 'multiplexed' : 'raw'}-stream`);
   try {
-    for await (const { stream, time, data } of lines) {
+    for await (const { stream, time, data, attributes } of lines) {
       if (call.signal.aborted) break;
-      const payload = stamped ? Buffer.concat([Buffer.from(`${time} `), data]) : data;
+      const head = `${stamped ? `${time} ` : ''}${detailed ? `${detailsOf(attributes)} ` : ''}`;
+      const payload = head === '' ? data : Buffer.concat([Buffer.from(head), data]);
       await reply.write(tty ? payload : frame(stream === 'stdout' ? STREAM_STDOUT : STREAM_STDERR, payload));
     }
   } catch (error) {
     if (!call.signal.aborted) throw error;
   }
+}
+
+/** `a=1,b=2`, escaped as in an address. */
+function detailsOf(attributes: Readonly<Record<string, string>> = {}): string {
+  return Object.entries(attributes)
+    .map((pair) => pair.map((part) => new URLSearchParams([['', part]]).toString().slice(1)).join('='))
+    .join(',');
 }
 
 const CONDITIONS: readonly WaitCondition[] = ['not-running', 'next-exit', 'removed'];

@@ -2,3 +2,4 @@
 // what an earlier daemon left open. The parts are in streams/ and logs/.
 export * from './io-hub.ts';
 export * from './log-hold.ts';
+export type * from './pipe-keeper.ts';

@@ -1,23 +1,31 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { type Clock, FairwayError, type Log, messageOf } from '../../base/index.ts';
+import { Readiness } from '../../kernel/index.ts';
 import type { AttachOptions, LogLine, LogQuery, StreamSession } from '../contract.ts';
 import { type ContainerEngine, type ContainersOptions, containerFolder, pipeFolder } from '../engine.ts';
 import { type LogSettings, LogWriter, readLog } from '../logs/index.ts';
 import type { Container } from '../records/index.ts';
 import {
   ContainerStreams,
+  makeHolds,
   makePipes,
   type OutputName,
-  openReader,
+  type OutputPaths,
   openWriter,
+  outputPaths,
   type PipePaths,
   pipePaths,
+  removeHolds,
   removePipes,
 } from '../streams/index.ts';
-import { logFileOf, logSettingsOf } from './log-settings.ts';
+import { logDriverOf, logFileOf, logSettingsOf } from './log-settings.ts';
+import type { PipeKeeper } from './pipe-keeper.ts';
+import { Recorder } from './recorder.ts';
 
 export interface IoDeps {
   readonly containerd: Pick<ContainerEngine, 'tasks'>;
+  /** Keeps pipes open should we be killed. */
+  readonly keeper?: PipeKeeper | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -25,6 +33,7 @@ export interface IoDeps {
 interface Io {
   readonly streams: ContainerStreams;
   writer: LogWriter | undefined;
+  recorder: Recorder | undefined;
   /** Opens stdin once the process is there to read it. */
   connectStdin: (() => void) | undefined;
 }
@@ -32,6 +41,8 @@ interface Io {
 /** Streams and logs of every container. */
 export class IoHub {
   readonly #tasks: ContainerEngine['tasks'];
+  readonly #keeper: PipeKeeper | undefined;
+  readonly #readiness = new Readiness();
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #options: ContainersOptions;
@@ -39,13 +50,19 @@ export class IoHub {
 
   constructor(deps: IoDeps, options: ContainersOptions) {
     this.#tasks = deps.containerd.tasks;
+    this.#keeper = deps.keeper;
     this.#clock = deps.clock;
     this.#log = deps.log;
     this.#options = options;
   }
 
+  /** Throws for options that nobody knows. */
   settingsOf(container: Pick<Container, 'record'>): LogSettings {
     return logSettingsOf(container, this.#options);
+  }
+
+  driverOf(container: Pick<Container, 'record'>): string {
+    return logDriverOf(container, this.#options);
   }
 
   logPath(container: Container): string {
@@ -54,14 +71,10 @@ export class IoHub {
 
   /** Makes the pipes of a run and reads from them. Undone by {@link close}. */
   open(container: Container): PipePaths & { readonly terminal: boolean } {
-    const { tty, openStdin } = container.record.spec.process;
-    const paths = makePipes(pipeFolder(this.#options, container.id), 'init', {
-      stdin: openStdin,
-      stdout: true,
-      stderr: !tty,
-    });
-    this.#connect(container, paths);
-    return { ...paths, terminal: tty };
+    const paths = makePipes(pipeFolder(this.#options, container.id), 'init', pipesOf(container));
+    removeHolds(this.#outputPaths(container, paths));
+    this.#connect(container, paths, { resumed: false });
+    return { ...paths, terminal: container.record.spec.process.tty };
   }
 
   /** The process has been made: what clients typed so far goes to it. */
@@ -71,43 +84,45 @@ export class IoHub {
     io.connectStdin = undefined;
   }
 
-  /** Takes up the pipes of a process that an earlier daemon started. */
-  reopen(container: Container): void {
-    const { tty, openStdin } = container.record.spec.process;
-    const paths = pipePaths(pipeFolder(this.#options, container.id), 'init', {
-      stdin: openStdin,
-      stdout: true,
-      stderr: !tty,
-    });
+  /**
+   * Takes up the pipes of a process that an earlier daemon started, be it that it has ended meanwhile. False: there are
+   * none.
+   */
+  reopen(container: Container): boolean {
+    const paths = pipePaths(pipeFolder(this.#options, container.id), 'init', pipesOf(container));
+    // They do not outlive the machine's restart.
+    if (!paths.stdout || !existsSync(paths.stdout)) return false;
     try {
-      this.#connect(container, paths);
-      this.begin(container);
+      this.#connect(container, paths, { resumed: true });
+      return true;
     } catch (error) {
       this.#log.warn({ container: container.id, reason: messageOf(error) }, 'the output of a container is lost');
+      return false;
     }
   }
 
   /** Resolves when the run's output is read to its end and written, at the latest after `ms`. */
   async drain(container: Container, ms: number): Promise<void> {
-    const io = this.#all.get(container.id);
-    if (!io) return;
+    const recorder = this.#all.get(container.id)?.recorder;
+    if (!recorder) return;
     let cancel = (): void => {};
     const late = new Promise<void>((resolve) => {
       cancel = this.#clock.after(ms, resolve);
     });
-    await Promise.race([io.streams.drained, late]);
+    await Promise.race([recorder.ended, late]);
     cancel();
   }
 
   /** Ends the run: every client leaves, the log is closed, the pipes are gone. Repeatable. */
   async close(container: Container): Promise<void> {
     const io = this.#all.get(container.id);
-    const { tty, openStdin } = container.record.spec.process;
-    removePipes(
-      pipePaths(pipeFolder(this.#options, container.id), 'init', { stdin: openStdin, stdout: true, stderr: !tty }),
-    );
+    await io?.recorder?.close();
+    this.#keeper?.forget(container.id);
+    const paths = pipePaths(pipeFolder(this.#options, container.id), 'init', pipesOf(container));
+    removePipes(paths);
+    removeHolds(this.#outputPaths(container, paths));
     if (!io) return;
-    await io.writer?.close();
+    io.recorder = undefined;
     io.writer = undefined;
     io.streams.disconnect();
   }
@@ -115,8 +130,8 @@ export class IoHub {
   /** The daemon ends; processes and pipes stay. */
   async release(): Promise<void> {
     for (const io of this.#all.values()) {
-      io.streams.release();
-      await io.writer?.close();
+      await io.recorder?.release();
+      io.streams.disconnect();
     }
     this.#all.clear();
   }
@@ -129,20 +144,22 @@ export class IoHub {
   async attach(container: Container, options: AttachOptions, onDetach: () => void): Promise<StreamSession> {
     const io = this.#io(container);
     if (!options.logs) return io.streams.attach(options, { onDetach });
-    // Replay and live output meet without a gap: from an idle writer on, everything newer reaches the client itself.
-    const { writer } = io;
-    for (let attempt = 0; writer && !writer.idle && attempt < 20; attempt += 1) await writer.flush();
-    const end = writer?.position;
-    const source = { path: this.logPath(container), maxFiles: this.settingsOf(container).maxFiles };
-    const replay = (stream: OutputName): AsyncIterable<Buffer> =>
-      dataOf(
-        readLog(
-          source,
-          { follow: false, stdout: stream === 'stdout', stderr: stream === 'stderr' },
-          end ? { end } : {},
-        ),
-      );
-    return io.streams.attach(options, { onDetach, replay });
+    const path = this.logPath(container);
+    const { maxFiles } = this.settingsOf(container);
+    const { recorder, writer } = io;
+    return new Promise((resolve) => {
+      const attach = (): void => {
+        const end = writer && { end: writer.position };
+        const replay = (stream: OutputName): AsyncIterable<Buffer> => {
+          const query = { follow: false, stdout: stream === 'stdout', stderr: stream === 'stderr' };
+          return dataOf(readLog({ path, maxFiles }, query, end));
+        };
+        resolve(io.streams.attach(options, { onDetach, replay }));
+      };
+      // Replay and live output meet without a gap: what is in the log now has been shown, and nothing else has.
+      if (recorder) recorder.whenAtRest(attach);
+      else attach();
+    });
   }
 
   logs(container: Container, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine> {
@@ -175,6 +192,7 @@ export class IoHub {
           spillFolder,
         }),
         writer: undefined,
+        recorder: undefined,
         connectStdin: undefined,
       };
       this.#all.set(container.id, io);
@@ -182,21 +200,31 @@ export class IoHub {
     return io;
   }
 
-  #connect(container: Container, paths: PipePaths): void {
+  #outputPaths(container: Container, paths: PipePaths): OutputPaths {
+    return outputPaths(paths, `${pipeFolder(this.#options, container.id)}/init-journal`);
+  }
+
+  #connect(container: Container, pipes: PipePaths, { resumed }: { readonly resumed: boolean }): void {
     const io = this.#io(container);
-    io.writer = new LogWriter(
+    const paths = this.#outputPaths(container, pipes);
+    makeHolds(paths);
+    const writer = new LogWriter(
       { clock: this.#clock, log: this.#log },
       this.logPath(container),
       this.settingsOf(container),
     );
-    io.streams.connect(
-      {
-        stdout: paths.stdout === undefined ? undefined : openReader(paths.stdout),
-        stderr: paths.stderr === undefined ? undefined : openReader(paths.stderr),
-      },
-      io.writer,
-    );
-    const { stdin } = paths;
+    try {
+      io.recorder = new Recorder(
+        { readiness: this.#readiness, writer, log: this.#log },
+        { paths, resumed, onOutput: (stream, chunk) => io.streams.offer(stream, chunk) },
+      );
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
+    io.writer = writer;
+    this.#keeper?.keep(container.id, io.recorder.descriptors);
+    const { stdin } = pipes;
     io.connectStdin =
       stdin === undefined
         ? undefined
@@ -226,4 +254,13 @@ export class IoHub {
 
 async function* dataOf(lines: AsyncIterable<LogLine>): AsyncGenerator<Buffer, void, undefined> {
   for await (const { data } of lines) yield data;
+}
+
+function pipesOf({ record }: Container): {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+} {
+  const { tty, openStdin } = record.spec.process;
+  return { stdin: openStdin, stdout: true, stderr: !tty };
 }

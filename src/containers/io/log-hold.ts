@@ -1,10 +1,13 @@
+import { join } from 'node:path';
 import { type Clock, type Log, messageOf } from '../../base/index.ts';
+import { Readiness } from '../../kernel/index.ts';
 import type { Store } from '../../model/index.ts';
-import { type ContainersOptions, containerFolder, pipeFolder } from '../engine.ts';
+import { type ContainersOptions, pipeFolder } from '../engine.ts';
 import { LogWriter } from '../logs/index.ts';
 import { type Container, Registry } from '../records/index.ts';
-import { ContainerStreams, openReader, pipePaths } from '../streams/index.ts';
+import { makeHolds, outputPaths, pipePaths } from '../streams/index.ts';
 import { logFileOf, logSettingsOf } from './log-settings.ts';
+import { Recorder } from './recorder.ts';
 
 export interface LogHoldDeps {
   readonly store: Store;
@@ -20,7 +23,7 @@ export interface LogHold {
   readonly count: number;
   /** Resolves when the last of them has ended. */
   readonly ended: Promise<void>;
-  /** Writes down what has been read and lets go of the pipes, for a daemon that takes them up. */
+  /** Lets go of the pipes, for a daemon that takes them up. */
   release(): Promise<void>;
 }
 
@@ -31,12 +34,13 @@ export interface LogHold {
 export async function holdLogs(deps: LogHoldDeps, options: LogHoldOptions): Promise<LogHold> {
   const registry = new Registry({ store: deps.store });
   await registry.load();
+  const readiness = new Readiness();
   const held = registry
     .all()
     .filter((container) => container.running)
     .flatMap((container) => {
       try {
-        return [hold(container, deps, options)];
+        return [hold(container, deps, { options, readiness })];
       } catch (error) {
         deps.log.warn({ container: container.id, reason: messageOf(error) }, 'the output of a container is not held');
         return [];
@@ -46,26 +50,21 @@ export async function holdLogs(deps: LogHoldDeps, options: LogHoldOptions): Prom
     count: held.length,
     ended: Promise.all(held.map(({ ended }) => ended)).then(() => {}),
     release: async () => {
-      await Promise.all(held.map(({ release }) => release()));
+      await Promise.all(held.map((recorder) => recorder.release()));
     },
   };
 }
 
-function hold(container: Container, { clock, log }: LogHoldDeps, options: LogHoldOptions) {
-  const { tty, openStdin, stdinOnce } = container.record.spec.process;
-  const paths = pipePaths(pipeFolder(options, container.id), 'init', { stdin: false, stdout: true, stderr: !tty });
-  const stdout = paths.stdout === undefined ? undefined : openReader(paths.stdout);
-  const stderr = paths.stderr === undefined ? undefined : openReader(paths.stderr);
+function hold(
+  container: Container,
+  { clock, log }: LogHoldDeps,
+  { options, readiness }: { readonly options: LogHoldOptions; readonly readiness: Readiness },
+): Recorder {
+  const folder = pipeFolder(options, container.id);
+  const { tty } = container.record.spec.process;
+  const pipes = pipePaths(folder, 'init', { stdin: false, stdout: true, stderr: !tty });
+  const paths = outputPaths(pipes, join(folder, 'init-journal'));
+  makeHolds(paths);
   const writer = new LogWriter({ clock, log }, logFileOf(container, options), logSettingsOf(container, options));
-  const spillFolder = containerFolder(options, container.id);
-  const streams = new ContainerStreams({ tty, openStdin, stdinOnce, spillFolder });
-  streams.connect({ stdout, stderr }, writer);
-  for (const socket of [stdout, stderr]) socket?.ref();
-  return {
-    ended: streams.drained.then(() => writer.close()),
-    release: async () => {
-      streams.release();
-      await writer.close();
-    },
-  };
+  return new Recorder({ readiness, writer, log }, { paths, resumed: true });
 }

@@ -1,19 +1,16 @@
 import type { LogLine } from '../contract.ts';
 
-/** One record of Docker's `json-file` format, newline included. */
-export function encodeEntry(stream: LogLine['stream'], data: Buffer, time: string): string {
-  return `{"log":${JSON.stringify(data.toString('utf8'))},"stream":"${stream}","time":"${time}"}\n`;
-}
-
 /** Undefined for a line that is none of ours, such as one cut by a crash. */
 export function decodeEntry(line: string): LogLine | undefined {
   try {
-    const entry = JSON.parse(line) as { log?: unknown; stream?: unknown; time?: unknown };
+    const entry = JSON.parse(line) as { log?: unknown; stream?: unknown; time?: unknown; attrs?: unknown };
     if (typeof entry.log !== 'string' || typeof entry.time !== 'string') return undefined;
     return {
       stream: entry.stream === 'stderr' ? 'stderr' : 'stdout',
       time: entry.time,
       data: Buffer.from(entry.log),
+      ...(typeof entry.attrs === 'object' &&
+        entry.attrs !== null && { attributes: entry.attrs as Record<string, string> }),
     };
   } catch {
     return undefined;

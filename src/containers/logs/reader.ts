@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fstatSync, openSync, read } from 'node:fs';
+import { closeSync, fstatSync, read } from 'node:fs';
 import type { LogLine, LogQuery } from '../contract.ts';
 import { decodeEntry, nanosOfTime } from './entry.ts';
+import { type OpenLog, openLog, unzip } from './rotation.ts';
 import type { LogPosition, LogWriter } from './writer.ts';
 
 const BLOCK_BYTES = 64 << 10;
@@ -45,7 +46,7 @@ class FileChain {
   readonly #writer: LogWriter | undefined;
   readonly #end: LogPosition | undefined;
   /** From the oldest to the current one; offsets are where reading goes on. */
-  #files: { fd: number; offset: number }[] = [];
+  #files: (OpenLog & { offset: number })[] = [];
   /** The writer's generation of the last file in the list. */
   #generation = 0;
 
@@ -57,10 +58,7 @@ class FileChain {
 
   /** Opens what there is, at once, and finds where the last `tail` lines begin. */
   async open(tail: number | undefined): Promise<void> {
-    for (let number = this.#source.maxFiles - 1; number >= 0; number -= 1) {
-      const path = number === 0 ? this.#source.path : `${this.#source.path}.${number}`;
-      if (existsSync(path)) this.#files.push({ fd: openSync(path, 'r'), offset: 0 });
-    }
+    this.#append(this.#source.maxFiles);
     this.#generation = this.#writer?.generation ?? 0;
     if (tail !== undefined) await this.#skipToTail(tail);
   }
@@ -92,6 +90,7 @@ class FileChain {
     for (;;) {
       const file = this.#files[0];
       if (!file) return undefined;
+      if (file.zipped) await unzip(file, this.#source.path);
       const isLast = this.#files.length === 1;
       const limit = isLast && this.#end ? this.#end.offset - file.offset : BLOCK_BYTES;
       const chunk = limit > 0 ? await readAt(file.fd, file.offset, Math.min(limit, BLOCK_BYTES)) : Buffer.alloc(0);
@@ -115,13 +114,17 @@ class FileChain {
   #advance(): boolean {
     const writer = this.#writer;
     if (!writer || writer.generation === this.#generation) return false;
-    const behind = Math.min(writer.generation - this.#generation, this.#source.maxFiles);
-    for (let number = behind - 1; number >= 0; number -= 1) {
-      const path = number === 0 ? writer.path : `${writer.path}.${number}`;
-      if (existsSync(path)) this.#files.push({ fd: openSync(path, 'r'), offset: 0 });
-    }
+    this.#append(Math.min(writer.generation - this.#generation, this.#source.maxFiles));
     this.#generation = writer.generation;
     return true;
+  }
+
+  /** The newest files, that many, the oldest of them first. */
+  #append(count: number): void {
+    for (let age = count - 1; age >= 0; age -= 1) {
+      const file = openLog(this.#source.path, age);
+      if (file) this.#files.push({ ...file, offset: 0 });
+    }
   }
 
   /** True when there may be more. */
@@ -148,6 +151,7 @@ class FileChain {
     for (let index = this.#files.length - 1; index >= 0; index -= 1) {
       const file = this.#files[index];
       if (!file) continue;
+      if (file.zipped) await unzip(file, this.#source.path);
       const found = await tailOffset(file.fd, wanted);
       file.offset = found.offset;
       wanted -= found.lines;

@@ -1,14 +1,16 @@
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, write } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Clock, Emitter, type Log, messageOf, rfc3339Nano } from '../../base/index.ts';
 import type { LogLine } from '../contract.ts';
-import { encodeEntry } from './entry.ts';
+import { encodeEntries, entryBytes, entryTail, hasEntry } from './encoder.ts';
 import type { LogSettings } from './options.ts';
+import { LogFiles } from './rotation.ts';
 
-/** Longer lines are written in parts; only the last one ends with a newline. As Docker does. */
-const LINE_BYTES = 16 << 10;
-/** So much may wait for the disk before the source is asked to pause. */
-const PENDING_BYTES = 4 << 20;
+/** Entries are encoded into blocks of this size; a block is one write. */
+const BLOCK_BYTES = 1 << 20;
+/** Blocks that wait for their next use, whoever had them. */
+const spare: Buffer[] = [];
+const MAX_SPARE = 2;
 
 export interface LogWriterDeps {
   readonly clock: Clock;
@@ -21,9 +23,28 @@ export interface LogPosition {
   readonly offset: number;
 }
 
+/** Said before anything is written, so that it can be taken back: what was in the file, and how much of the data. */
+export interface WriteIntent {
+  readonly inode: number;
+  readonly size: number;
+  /** Bytes of the data whose entries are in the log already. */
+  readonly done: number;
+  /** Where the line begins that will be left over when all is written; absent while that is not known. */
+  readonly rest: number | undefined;
+}
+
+export interface WriteOptions {
+  /** A last line without a newline is written too. */
+  readonly final?: boolean;
+  /** Bytes of the data that are in the log already. */
+  readonly done?: number;
+  readonly intend?: (intent: WriteIntent) => void;
+}
+
 /**
- * Writes a container's log and keeps it within its limits: `path`, then `path.1`, `path.2` … the older. Writes happen in
- * order and off the main thread; renaming is synchronous, so that a reader in this process never sees half of it.
+ * Writes a container's log and keeps it within its limits: `path`, then `path.1`, `path.2` … the older. Keeps nothing of
+ * what it is given: whoever has lines that are not complete brings them again. Writes happen off the main thread, one call
+ * of {@link write} after the other; renaming is synchronous, so that a reader in this process never sees half of it.
  */
 export class LogWriter {
   readonly path: string;
@@ -32,26 +53,22 @@ export class LogWriter {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #settings: LogSettings;
-  readonly #partial: Record<LogLine['stream'], Buffer[]> = { stdout: [], stderr: [] };
-  readonly #partialBytes: Record<LogLine['stream'], number> = { stdout: 0, stderr: 0 };
+  readonly #files: LogFiles;
   #fd = -1;
+  #inode = 0;
   #size = 0;
   #generation = 0;
-  #queue: string[] = [];
-  #pending = 0;
-  #writing = false;
   #closed = false;
-  readonly #ready: (() => void)[] = [];
 
   constructor(deps: LogWriterDeps, path: string, settings: LogSettings) {
     this.path = path;
     this.#clock = deps.clock;
     this.#log = deps.log;
     this.#settings = settings;
+    this.#files = new LogFiles({ log: deps.log }, path, settings);
     if (settings.driver === 'none') return;
     mkdirSync(dirname(path), { recursive: true, mode: 0o710 });
-    this.#fd = openSync(path, 'a', 0o640);
-    this.#size = fstatSync(this.#fd).size;
+    this.#open();
   }
 
   get closed(): boolean {
@@ -67,131 +84,79 @@ export class LogWriter {
     return { generation: this.#generation, offset: this.#size };
   }
 
-  /** Nothing waits to be written. */
-  get idle(): boolean {
-    return !this.#writing && this.#queue.length === 0;
-  }
-
-  /** False: pause until {@link whenReady}. */
-  accept(stream: LogLine['stream'], chunk: Buffer): boolean {
-    if (this.#fd < 0) return true;
-    const time = rfc3339Nano(this.#clock.nowNanos());
-    let at = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, at)) {
-      this.#line(stream, chunk.subarray(at, end + 1), time);
-      at = end + 1;
+  /**
+   * Resolves when the complete lines of `data` are in the file, and says how many bytes these are. What cannot be written
+   * is lost, and said so in our own log.
+   */
+  async write(stream: LogLine['stream'], data: Uint8Array, options: WriteOptions = {}): Promise<number> {
+    if (this.#fd < 0) return data.length;
+    const { final = false, intend } = options;
+    const tail = entryTail(stream, rfc3339Nano(this.#clock.nowNanos()), this.#settings.attributes);
+    const block = spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES + entryBytes(tail));
+    let done = options.done ?? 0;
+    try {
+      for (;;) {
+        if (this.#size >= this.#settings.maxSize) await this.#rotate();
+        const limit = Math.min(BLOCK_BYTES, this.#settings.maxSize - this.#size);
+        const { consumed, written } = encodeEntries(data, block, { from: done, tail, final, limit });
+        if (consumed === 0) return done;
+        const next = done + consumed;
+        const isLast = !hasEntry(data, next, final);
+        intend?.({ inode: this.#inode, size: this.#size, done, rest: isLast ? next : undefined });
+        await this.#append(block.subarray(0, written));
+        done = next;
+        if (isLast) return done;
+      }
+    } finally {
+      if (spare.length < MAX_SPARE) spare.push(block);
     }
-    if (at < chunk.length) this.#keep(stream, chunk.subarray(at), time);
-    void this.#drain();
-    return this.#pending < PENDING_BYTES;
   }
 
-  whenReady(callback: () => void): void {
-    if (this.idle) callback();
-    else this.#ready.push(callback);
+  /** Takes back what was written after an intent that its writer did not live to confirm. */
+  takeBack({ inode, size }: Pick<WriteIntent, 'inode' | 'size'>): void {
+    if (this.#fd < 0 || inode !== this.#inode || size >= this.#size) return;
+    ftruncateSync(this.#fd, size);
+    this.#size = size;
   }
 
-  /** Resolves when all that was accepted is in the file. */
-  flush(): Promise<void> {
-    return new Promise((resolve) => this.whenReady(resolve));
-  }
-
-  /** Writes what has no newline yet, and ends. Repeatable. */
-  async close(): Promise<void> {
+  /** To be called when no write is under way. Repeatable. */
+  close(): void {
     if (this.#closed) return;
-    for (const stream of ['stdout', 'stderr'] as const) {
-      if (this.#partialBytes[stream] > 0) this.#line(stream, Buffer.alloc(0), rfc3339Nano(this.#clock.nowNanos()));
-    }
-    void this.#drain();
-    await this.flush();
     this.#closed = true;
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
     this.changed.emit();
   }
 
-  #keep(stream: LogLine['stream'], rest: Buffer, time: string): void {
-    let part = rest;
-    while (this.#partialBytes[stream] + part.length >= LINE_BYTES) {
-      const room = LINE_BYTES - this.#partialBytes[stream];
-      this.#line(stream, part.subarray(0, room), time);
-      part = part.subarray(room);
-    }
-    if (part.length === 0) return;
-    // A copy: the chunk's memory is reused by nobody, but a small rest must not keep a large chunk alive.
-    this.#partial[stream].push(Buffer.from(part));
-    this.#partialBytes[stream] += part.length;
+  #open(): void {
+    this.#fd = openSync(this.path, 'a', 0o640);
+    const { ino, size } = fstatSync(this.#fd);
+    this.#inode = ino;
+    this.#size = size;
   }
 
-  #line(stream: LogLine['stream'], end: Buffer, time: string): void {
-    let data = end;
-    if (this.#partialBytes[stream] > 0) {
-      data = Buffer.concat([...this.#partial[stream], end]);
-      this.#partial[stream] = [];
-      this.#partialBytes[stream] = 0;
-    }
-    for (let at = 0; at < data.length; at += LINE_BYTES) {
-      const entry = encodeEntry(stream, data.subarray(at, at + LINE_BYTES), time);
-      this.#queue.push(entry);
-      this.#pending += entry.length;
-    }
-  }
-
-  async #drain(): Promise<void> {
-    if (this.#writing) return;
-    this.#writing = true;
+  async #append(entries: Uint8Array): Promise<void> {
     try {
-      while (this.#queue.length > 0) await this.#writeBatch();
+      await writeAll(this.#fd, entries);
+      this.#size += entries.length;
     } catch (error) {
       this.#log.warn({ path: this.path, reason: messageOf(error) }, 'log lines are lost');
-      this.#queue = [];
+      // Half an entry would spoil the next one.
+      ftruncateSync(this.#fd, this.#size);
     }
-    this.#pending = 0;
-    this.#writing = false;
-    this.changed.emit();
-    for (const ready of this.#ready.splice(0)) ready();
-  }
-
-  /** As many entries at once as fit into the file. */
-  async #writeBatch(): Promise<void> {
-    if (this.#size >= this.#settings.maxSize) this.#rotate();
-    const { maxSize } = this.#settings;
-    let take = this.#queue.length;
-    if (Number.isFinite(maxSize)) {
-      let bytes = this.#size;
-      take = 0;
-      while (take < this.#queue.length && (take === 0 || bytes < maxSize)) {
-        bytes += Buffer.byteLength(this.#queue[take] ?? '');
-        take += 1;
-      }
-    }
-    const batch = Buffer.from(this.#queue.splice(0, take).join(''));
-    await writeAll(this.#fd, batch);
-    this.#size += batch.length;
     this.changed.emit();
   }
 
-  #rotate(): void {
-    const { maxFiles } = this.#settings;
+  async #rotate(): Promise<void> {
+    await this.#files.settled;
     closeSync(this.#fd);
-    if (maxFiles === 1) rmSync(this.path, { force: true });
-    else {
-      for (let number = maxFiles - 1; number > 0; number -= 1) {
-        const from = number === 1 ? this.path : `${this.path}.${number - 1}`;
-        try {
-          renameSync(from, `${this.path}.${number}`);
-        } catch {
-          // Not so many files yet.
-        }
-      }
-    }
-    this.#fd = openSync(this.path, 'a', 0o640);
-    this.#size = 0;
+    this.#files.shift();
+    this.#open();
     this.#generation += 1;
   }
 }
 
-function writeAll(fd: number, data: Buffer): Promise<void> {
+function writeAll(fd: number, data: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const step = (at: number): void => {
       write(fd, data, at, data.length - at, null, (error, count) => {

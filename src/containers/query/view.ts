@@ -8,7 +8,7 @@ import type { Wiring } from '../wiring/index.ts';
 export interface ViewDeps {
   readonly sandboxes: Sandboxes;
   readonly wiring: Wiring;
-  readonly io: Pick<IoHub, 'settingsOf'>;
+  readonly io: Pick<IoHub, 'driverOf'>;
 }
 
 /** A container as the API shows it, from its record and the live state of its sandbox. */
@@ -20,7 +20,7 @@ export function viewOf(
   const { record } = container;
   const sandbox = record.sandboxId === undefined ? undefined : deps.sandboxes.get(record.sandboxId);
   const { hosts, hostname, resolvConf } = deps.wiring.pathsOf(container);
-  const { driver } = deps.io.settingsOf(container);
+  const driver = deps.io.driverOf(container);
   return {
     id: record.id,
     name: record.name,

@@ -2,20 +2,8 @@ import type { Socket } from 'node:net';
 import type { AttachOptions, StreamSession } from '../contract.ts';
 import { ClientOutput } from './client-output.ts';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from './detach-keys.ts';
+import type { OutputName } from './pipes.ts';
 import { SharedStdin } from './stdin.ts';
-
-export type OutputName = 'stdout' | 'stderr';
-
-/** Where outputs are kept. `accept` returns false when it wants a pause; `whenReady` calls back once. */
-export interface OutputSink {
-  accept(stream: OutputName, chunk: Buffer): boolean;
-  whenReady(callback: () => void): void;
-}
-
-export interface ProcessPipes {
-  readonly stdout?: Socket | undefined;
-  readonly stderr?: Socket | undefined;
-}
 
 export interface ContainerStreamsOptions {
   readonly tty: boolean;
@@ -31,33 +19,21 @@ interface Client {
 }
 
 /**
- * The streams of a container over all its runs: outputs go to the log and to everybody attached, stdin comes from
- * anybody attached. Clients may come before the start; they leave with the exit.
+ * The streams of a container over all its runs: outputs go to everybody attached, stdin comes from anybody
+ * attached. Clients may come before the start; they leave with the exit.
  */
 export class ContainerStreams {
   readonly #options: ContainerStreamsOptions;
   readonly #clients = new Set<Client>();
   readonly #stdin = new SharedStdin();
-  #pipes: ProcessPipes = {};
-  #sink: OutputSink | undefined;
-  #drained: Promise<void> = Promise.resolve();
 
   constructor(options: ContainerStreamsOptions) {
     this.#options = options;
   }
 
-  /** Resolves when the process of the current run has let go of its outputs and all is handed on. */
-  get drained(): Promise<void> {
-    return this.#drained;
-  }
-
-  connect(pipes: ProcessPipes, sink: OutputSink): void {
-    this.#pipes = pipes;
-    this.#sink = sink;
-    const ends: Promise<void>[] = [];
-    if (pipes.stdout) ends.push(this.#pump('stdout', pipes.stdout, sink));
-    if (pipes.stderr) ends.push(this.#pump('stderr', pipes.stderr, sink));
-    this.#drained = Promise.all(ends).then(() => {});
+  /** Gives everybody attached what the process has written; the buffer is not used again. */
+  offer(name: OutputName, chunk: Buffer): void {
+    for (const client of this.#clients) client[name]?.offer(chunk);
   }
 
   /** What was typed so far goes in now; `close` tells the process that nothing more comes. */
@@ -65,25 +41,11 @@ export class ContainerStreams {
     this.#stdin.connect(stdin, close);
   }
 
-  /** The run is over: closes the pipes and lets every client go. */
+  /** The run is over, or the daemon is: lets every client go. */
   disconnect(): void {
     this.#stdin.disconnect();
-    this.#pipes.stdout?.destroy();
-    this.#pipes.stderr?.destroy();
-    this.#pipes = {};
     for (const client of [...this.#clients]) client.leave();
     this.#stdin.reset();
-  }
-
-  /** The daemon goes, the container stays: hands on what has been read and closes our ends without ending anything. */
-  release(): void {
-    for (const name of ['stdout', 'stderr'] as const) {
-      const source = this.#pipes[name];
-      source?.pause();
-      // What Node has taken from the pipe is nowhere else; whoever reads next would miss it.
-      for (let chunk = source?.read(); chunk; chunk = source?.read()) this.#sink?.accept(name, chunk as Buffer);
-    }
-    this.disconnect();
   }
 
   get attached(): number {
@@ -143,18 +105,5 @@ export class ContainerStreams {
         stdin?.destroy();
       },
     };
-  }
-
-  #pump(name: OutputName, source: Socket, sink: OutputSink): Promise<void> {
-    return new Promise((resolve) => {
-      source.on('data', (chunk: Buffer) => {
-        for (const client of this.#clients) client[name]?.offer(chunk);
-        if (sink.accept(name, chunk)) return;
-        source.pause();
-        sink.whenReady(() => source.resume());
-      });
-      source.on('error', () => {});
-      source.on('close', () => resolve());
-    });
   }
 }

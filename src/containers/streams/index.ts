@@ -3,5 +3,6 @@
 export * from './client-output.ts';
 export * from './container-streams.ts';
 export * from './detach-keys.ts';
+export * from './output-pipe.ts';
 export * from './pipes.ts';
 export * from './stdin.ts';

@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../../base/index.ts';
@@ -11,6 +11,15 @@ export interface PipePaths {
   readonly stderr?: string;
 }
 
+export type OutputName = 'stdout' | 'stderr';
+
+/** Where the outputs of a run are on their way to its log. */
+export interface OutputPaths {
+  /** Each has a second pipe beside it, see {@link holdPath}. */
+  readonly outputs: Readonly<Partial<Record<OutputName, string>>>;
+  readonly journal: string;
+}
+
 export interface PipeRequest {
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -18,7 +27,7 @@ export interface PipeRequest {
 }
 
 /** What the kernel keeps for us while the daemon restarts; a container writes so much before it has to wait. */
-const PIPE_BYTES = 1 << 20;
+export const PIPE_BYTES = 1 << 20;
 const READER_POLL_MS = 2;
 
 /** Makes fresh pipes `<folder>/<name>-stdout` and so on; what was there before goes. */
@@ -48,6 +57,24 @@ export function pipePaths(folder: string, name: string, request: PipeRequest): P
 
 export function removePipes(paths: PipePaths): void {
   for (const path of [paths.stdin, paths.stdout, paths.stderr]) if (path !== undefined) rmSync(path, { force: true });
+}
+
+export function outputPaths({ stdout, stderr }: PipePaths, journal: string): OutputPaths {
+  return { outputs: { ...(stdout !== undefined && { stdout }), ...(stderr !== undefined && { stderr }) }, journal };
+}
+
+/** The pipe that holds what is being read from this one. */
+export function holdPath(path: string): string {
+  return `${path}.held`;
+}
+
+/** Makes what a recorder needs beside the pipes, as far as it is not there. Undone by {@link removeHolds}. */
+export function makeHolds({ outputs }: OutputPaths): void {
+  for (const path of Object.values(outputs)) if (!existsSync(holdPath(path))) makeFifo(holdPath(path));
+}
+
+export function removeHolds({ outputs, journal }: OutputPaths): void {
+  for (const path of [...Object.values(outputs).map(holdPath), journal]) rmSync(path, { force: true });
 }
 
 /** The reading end. It ends when the shim, which holds the writing end as long as the process lives, lets go. */

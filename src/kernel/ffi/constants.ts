@@ -16,9 +16,11 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SCM_RIGHTS = 1;
 export const SO_REUSEADDR = 2;
+export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
 export const SO_BINDTODEVICE = 25;
+export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
@@ -53,6 +55,19 @@ export const F_SETFL = 4;
 export const F_SETOWN = 8;
 export const F_SETSIG = 10;
 export const F_SETPIPE_SZ = 1031;
+export const FIONREAD = 0x541b;
+
+export const SPLICE_F_NONBLOCK = 2;
+
+export const EPOLLIN = 0x1;
+export const EPOLLHUP = 0x10;
+export const EPOLLONESHOT = 0x40000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLL_CLOEXEC = 0o2000000;
+export const EFD_CLOEXEC = 0o2000000;
+export const EFD_NONBLOCK = 0o4000;
 
 export const CLONE_NEWNET = 0x40000000;
 

@@ -6,6 +6,8 @@ export * from './fd.ts';
 export * from './files.ts';
 export * from './libnftables.ts';
 export * from './message-headers.ts';
+export * from './pipes.ts';
+export * from './readiness.ts';
 export * from './socket-address.ts';
 export * from './sockets.ts';
 export * from './threads.ts';

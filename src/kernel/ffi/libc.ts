@@ -33,6 +33,23 @@ interface Libc {
   umount2(target: string, flags: number): number;
   if_nametoindex(name: string): number;
   mkfifo(path: string, mode: number): number;
+  pipe2(ends: Int32Array, flags: number): number;
+  splice(from: number, fromOffset: null, to: number, toOffset: null, length: number, flags: number): number;
+  tee(from: number, to: number, length: number, flags: number): number;
+  ioctl(fd: number, request: number, argument: Int32Array): number;
+  eventfd(initial: number, flags: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(epoll: number, operation: number, fd: number, event: Uint8Array): number;
+  epoll_wait: {
+    async(
+      epoll: number,
+      events: Uint8Array,
+      count: number,
+      timeout: number,
+      done: (error: Error | null, count: number) => void,
+    ): void;
+  };
+  socketpair(domain: number, type: number, protocol: number, ends: Int32Array): number;
 }
 
 const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
@@ -61,6 +78,16 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   umount2: 'int umount2(const char *, int)',
   if_nametoindex: 'uint32_t if_nametoindex(const char *)',
   mkfifo: 'int mkfifo(const char *, uint32_t)',
+  pipe2: 'int pipe2(void *, int)',
+  splice: 'long splice(int, void *, int, void *, ulong, uint32_t)',
+  tee: 'long tee(int, int, ulong, uint32_t)',
+  // Variadic in C, as fcntl.
+  ioctl: 'int ioctl(int, ulong, void *)',
+  eventfd: 'int eventfd(uint32_t, int)',
+  epoll_create1: 'int epoll_create1(int)',
+  epoll_ctl: 'int epoll_ctl(int, int, int, void *)',
+  epoll_wait: 'int epoll_wait(int, void *, int, int)',
+  socketpair: 'int socketpair(int, int, int, void *)',
 };
 
 let loaded: Libc | undefined;
