@@ -62,5 +62,6 @@ export {
 export * from './netns/index.ts';
 export * from './nftables/index.ts';
 export * from './packet-socket.ts';
+export * from './priority.ts';
 export * from './sockets.ts';
 export * from './sysctl.ts';

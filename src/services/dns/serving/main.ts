@@ -2,9 +2,15 @@
 // until a later daemon's resolver takes the sockets over.
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
-import { setPriority } from 'node:os';
 import { type Ip, messageOf, parseIp } from '../../../base/index.ts';
-import { holdPort, openNetns, openUdpSocketIn, startThreadPool, takeDescriptors } from '../../../kernel/index.ts';
+import {
+  holdPort,
+  openNetns,
+  openUdpSocketIn,
+  raisePriority,
+  startThreadPool,
+  takeDescriptors,
+} from '../../../kernel/index.ts';
 import type { OpenElsewhere } from '../forwarding/index.ts';
 import { HostServers } from '../host-servers.ts';
 import { endPredecessor, offerSockets } from './handover.ts';
@@ -98,17 +104,9 @@ function openIn(sandboxPath: string): OpenElsewhere {
   };
 }
 
-function raisePriority(): void {
-  try {
-    setPriority(0, NICE);
-  } catch {
-    // Not allowed here: only slower under load.
-  }
-}
-
 // Before anything else: its threads must not begin in a sandbox.
 startThreadPool();
-raisePriority();
+raisePriority(NICE);
 run(JSON.parse(process.argv[2] ?? '{}') as ResolverProcessOptions);
 // It may never end by itself, which is when this is done otherwise.
 flushCompileCache();
