@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Api } from './api.ts';
 import type { Row } from './stats.ts';
 
@@ -12,7 +12,11 @@ export async function memory(api: Api, pid: number): Promise<Row[]> {
   for (let index = 0; index < CONTAINERS; index += 1) await api.remove(`many${index}`);
   await api.call('DELETE', '/networks/bench');
   return [
-    { what: 'daemon, resident memory idle', value: `${idle.toFixed(0)} MiB`, target: '≤ 150 MB' },
+    {
+      what: 'daemon and resolver, resident memory idle, shared pages once',
+      value: `${idle.toFixed(0)} MiB`,
+      target: '≤ 150 MB',
+    },
     {
       what: `more for each of ${CONTAINERS} containers`,
       value: `${((full - idle) / CONTAINERS).toFixed(2)} MiB`,
@@ -21,6 +25,28 @@ export async function memory(api: Api, pid: number): Promise<Row[]> {
   ];
 }
 
-function resident(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+/**
+ * MiB of the daemon and the processes of ours that it started (resolver, log holder), pages of the same file counted once: the
+ * one with most of Node's binary in memory has what the other has.
+ */
+function resident(daemonPid: number): number {
+  const own = [daemonPid, ...childrenOf(daemonPid).filter((pid) => !commandOf(pid).startsWith('containerd'))];
+  const sum = (field: string): number => own.reduce((total, pid) => total + statusOf(pid, field), 0);
+  return (sum('RssAnon') + sum('RssShmem') + Math.max(...own.map((pid) => statusOf(pid, 'RssFile')))) / 1024;
+}
+
+function childrenOf(pid: number): number[] {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  return tasks.flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
+  );
+}
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, 'utf8');
+}
+
+/** A field of /proc/PID/status in KiB. */
+function statusOf(pid: number, field: string): number {
+  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
 }

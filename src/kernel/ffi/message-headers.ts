@@ -1,5 +1,5 @@
 import { MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from './constants.ts';
-import { check, isErrno } from './errors.ts';
+import { check } from './errors.ts';
 import { libc } from './libc.ts';
 
 // struct msghdr and its kin as they lie in memory on 64-bit Linux, in buffers that stay referenced as long as the kernel
@@ -111,8 +111,8 @@ export class MessageSlots {
       this.#iovs.writeUInt32LE(this.#size, slot * IOVEC_SIZE + 8);
     }
     // Safe: every header's addresses are of our own buffers, with what is left of each from there as its length.
-    const received = libc().recvmmsg(fd, this.#headers, this.#slots, MSG_DONTWAIT, null);
-    return received < 0 ? nothing(received, 'recvmmsg') : received;
+    // Whatever the error (nothing there, or what a datagram of ours came back with), there is nothing now.
+    return Math.max(0, libc().recvmmsg(fd, this.#headers, this.#slots, MSG_DONTWAIT, null));
   }
 
   /** What `slot` holds; a view, until the slot is used again. */
@@ -147,14 +147,4 @@ export class MessageSlots {
       sent += done > 0 ? done : 1;
     }
   }
-}
-
-/** An error that a datagram of ours brought home is taken off the socket by being read; the next call goes on. */
-function nothing(result: number, syscall: string): number {
-  try {
-    check(result, syscall);
-  } catch (error) {
-    if (!isErrno(error, 'EAGAIN', 'EINTR', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH')) throw error;
-  }
-  return 0;
 }
