@@ -272,6 +272,7 @@ function overridden(host: ResolvConf, daemon: ResolvConf): ResolvConf {
     servers: daemon.servers.length > 0 ? daemon.servers : host.servers,
     search: daemon.search.length > 0 ? daemon.search : host.search,
     options: daemon.options.length > 0 ? daemon.options : host.options,
+    ...(daemon.servers.length === 0 && host.behind !== undefined ? { behind: host.behind } : {}),
   };
 }
 

@@ -13,6 +13,8 @@ import {
   type OwnedFd,
   openSocket,
   SO_BINDTODEVICE,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
   SO_REUSEADDR,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
@@ -77,13 +79,31 @@ export function allowLingering(fd: number): void {
 
 /**
  * A bound, non-blocking UDP socket in `ns`, to be handed to `dgram` with `bind({ fd })`, which then owns it and emits
- * `listening` within that call. It stays in `ns` whoever reads it.
+ * `listening` within that call. It stays in `ns` whoever reads it. `waitingBytes`: how much may wait in it to be read; a
+ * small datagram counts for about 800.
  */
-export function openUdpSocketIn(ns: NetnsHandle | undefined, ip: Ip, port: number): number {
+export function openUdpSocketIn(
+  ns: NetnsHandle | undefined,
+  ip: Ip,
+  port: number,
+  options: { readonly waitingBytes?: number } = {},
+): number {
   return inNetns(ns, () => {
     const fd = openSocket(afOf(ip), SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    return prepared(fd, () => bindSocket(fd.fd, inetAddress(ip, port), `bind udp ${joined(ip, port)}`));
+    return prepared(fd, () => {
+      if (options.waitingBytes !== undefined) allowWaiting(fd.fd, options.waitingBytes);
+      bindSocket(fd.fd, inetAddress(ip, port), `bind udp ${joined(ip, port)}`);
+    });
   }).release();
+}
+
+/** More than the administrator's limit, where that is allowed. */
+function allowWaiting(fd: number, bytes: number): void {
+  try {
+    setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+  } catch {
+    setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+  }
 }
 
 /** The same for one link of `ns` alone, whatever address it has; others may be bound to the port, too. */

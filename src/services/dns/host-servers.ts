@@ -1,19 +1,29 @@
 import { type FSWatcher, readFileSync, readlinkSync, statSync, watch } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { Emitter, type Log, messageOf, silentLog } from '../../base/index.ts';
+import { Emitter, isLoopbackIp, type Log, messageOf, silentLog } from '../../base/index.ts';
 import { parseResolvConf, type ResolvConf } from './resolv-conf.ts';
 
 export interface HostServersOptions {
   readonly log?: Log;
+  /** Where systemd-resolved writes the servers that it asks itself. */
+  readonly resolvedPath?: string;
 }
 
 const NONE: ResolvConf = { servers: [], search: [], options: [] };
+const RESOLVED_PATH = '/run/systemd/resolve/resolv.conf';
 /** A file that is just being rewritten in place is empty for a moment; this much later it is empty for good. */
 const EMPTY_MS = 100;
 const MAX_LINKS = 20;
 
 /** The host's resolv.conf; a missing or unreadable one names nobody. */
-export function readHostServers(path: string): ResolvConf {
+export function readHostServers(path: string, resolvedPath = RESOLVED_PATH): ResolvConf {
+  const host = read(path);
+  if (host.servers.length === 0 || !host.servers.every(isLoopbackIp)) return host;
+  const behind = read(resolvedPath).servers.filter((ip) => !isLoopbackIp(ip));
+  return behind.length > 0 ? { ...host, behind } : host;
+}
+
+function read(path: string): ResolvConf {
   try {
     return parseResolvConf(readFileSync(path, 'utf8'));
   } catch {
@@ -31,6 +41,7 @@ export class HostServers implements Disposable {
   /** What is new, after every change of the content. */
   readonly changes = new Emitter<ResolvConf>();
   readonly #path: string;
+  readonly #resolvedPath: string;
   readonly #options: HostServersOptions;
   readonly #watched = new Map<string, Watched>();
   #names: ReadonlySet<string> = new Set();
@@ -40,10 +51,11 @@ export class HostServers implements Disposable {
 
   constructor(path: string, options: HostServersOptions = {}) {
     this.#path = resolve(path);
+    this.#resolvedPath = resolve(options.resolvedPath ?? RESOLVED_PATH);
     this.#options = options;
     this.#follow();
     // After the watch began: a change in between is not missed.
-    this.#current = readHostServers(path);
+    this.#current = this.#read();
   }
 
   get current(): ResolvConf {
@@ -55,9 +67,9 @@ export class HostServers implements Disposable {
     if (this.#closed) return;
     this.#follow();
     clearTimeout(this.#later);
-    const found = readHostServers(this.#path);
+    const found = this.#read();
     if (found.servers.length > 0 || this.#current.servers.length === 0) this.#accept(found);
-    else this.#later = setTimeout(() => this.#accept(readHostServers(this.#path)), EMPTY_MS).unref();
+    else this.#later = setTimeout(() => this.#accept(this.#read()), EMPTY_MS).unref();
   }
 
   close(): void {
@@ -69,6 +81,10 @@ export class HostServers implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #read(): ResolvConf {
+    return readHostServers(this.#path, this.#resolvedPath);
   }
 
   #accept(found: ResolvConf): void {
@@ -83,7 +99,7 @@ export class HostServers implements Disposable {
    */
   #follow(): void {
     for (let round = 0; round < MAX_LINKS; round += 1) {
-      const { paths, names } = placesOf(this.#path);
+      const { paths, names } = placesOf([this.#path, this.#resolvedPath]);
       this.#names = names;
       for (const [path, { watcher, identity }] of this.#watched) {
         if (paths.get(path) === identity) continue;
@@ -120,13 +136,18 @@ interface Places {
 }
 
 /**
- * Everything whose change can change what `path` reads as: the folder of every link on the way, which is where a link is
+ * Everything whose change can change what these files read as: the folder of every link on the way, which is where a link is
  * switched and a file replaced, and the file itself, which may be mounted from elsewhere and written in place. Instead of a
  * folder that is missing, the nearest one that is there.
  */
-function placesOf(path: string): Places {
+function placesOf(files: readonly string[]): Places {
   const paths = new Map<string, string>();
   const names = new Set<string>();
+  for (const file of files) addPlaces(file, paths, names);
+  return { paths, names };
+}
+
+function addPlaces(path: string, paths: Map<string, string>, names: Set<string>): void {
   let at = path;
   for (let links = 0; links < MAX_LINKS; links += 1) {
     let child = at;
@@ -144,7 +165,6 @@ function placesOf(path: string): Places {
   }
   const file = identityOf(at);
   if (file !== undefined) paths.set(at, file);
-  return { paths, names };
 }
 
 function linkTarget(path: string): string | undefined {

@@ -141,6 +141,46 @@ describe('the resolver inside a namespace', () => {
     await next.close();
   });
 
+  it('loses none of a thousand queries that come while the resolver dies', async () => {
+    const own = new ProcessResolver({ sockets: new NetnsSandboxSockets() });
+    await own.addEndpoint({
+      endpointId: newId(),
+      networkId,
+      networkName: 'net',
+      names: ['web'],
+      ipv4: parseIp('172.18.0.9'),
+    });
+    const apart = `${path}-burst`;
+    createNetns(apart);
+    const there = openNetns(apart);
+    {
+      using rtnl = Rtnl.open(there);
+      rtnl.links.set(1, { up: true });
+    }
+    await own.setView({ ...view, sandboxId: newId(), sandboxPath: apart });
+    process.kill(own.pid ?? 0, 'SIGSTOP');
+    const socket = createSocket('udp4');
+    const fd = openUdpSocketIn(there, '0.0.0.0' as Ip, 0, { waitingBytes: 4 << 20 });
+    await new Promise<void>((resolve) => socket.bind({ fd }, () => socket.connect(53, RESOLVER, resolve)));
+    const seen = new Set<number>();
+    const all = Promise.withResolvers<void>();
+    const timer = setTimeout(() => all.reject(new Error(`${seen.size} answers`)), TIMEOUT_MS);
+    socket.on('message', (answer) => {
+      seen.add(answer.readUInt16BE(0));
+      if (seen.size === 1000) all.resolve();
+    });
+    for (let id = 0; id < 1000; id += 1) {
+      await new Promise((resolve) => socket.send(encode({ ...query('web'), id }), resolve));
+    }
+    process.kill(own.pid ?? 0, 'SIGKILL');
+    await all.promise;
+    clearTimeout(timer);
+    socket.close();
+    await own.close();
+    there.close();
+    deleteNetns(apart);
+  });
+
   it("asks the sandbox's own servers from the sandbox", async () => {
     const own = parseIp('127.0.0.77');
     const respond = (packet: Buffer): Packet => {

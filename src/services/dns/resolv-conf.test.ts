@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { parseIp } from '../../base/index.ts';
 import {
   copiedResolvConf,
   embeddedResolvConf,
@@ -50,6 +51,9 @@ sortlist 130.155.160.0`;
   it('of the host loses its loopback servers when it is copied', () => {
     const host = parseResolvConf('nameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver ::1\n');
     assert.deepEqual(copiedResolvConf(host).servers, ['192.0.2.1']);
+    const alone = parseResolvConf('nameserver 127.0.0.53\n');
+    assert.deepEqual(copiedResolvConf(alone).servers, []);
+    assert.deepEqual(copiedResolvConf({ ...alone, behind: [parseIp('192.0.2.2')] }).servers, ['192.0.2.2']);
   });
 });
 
@@ -59,6 +63,28 @@ describe("the host's servers", () => {
 
   it('are none without a file', () => {
     assert.deepEqual(readHostServers(join(folder, 'missing')).servers, []);
+  });
+
+  it('of systemd-resolved are known with those behind it, and these are followed', { timeout: 30_000 }, async () => {
+    const base = mkdtempSync(join(folder, 'resolved-'));
+    const file = join(base, 'resolv.conf');
+    const resolvedPath = join(base, 'resolve', 'resolv.conf');
+    writeFileSync(file, 'nameserver 127.0.0.53\n');
+    using hosts = new HostServers(file, { resolvedPath });
+    assert.equal(hosts.current.behind, undefined);
+    const alive = setInterval(() => {}, 1000);
+    mkdirSync(join(base, 'resolve'));
+    for (const server of ['192.0.2.1', '192.0.2.2']) {
+      const heard = new Promise((resolve) => hosts.changes.on(resolve));
+      replace(resolvedPath, server);
+      await heard;
+      assert.deepEqual(hosts.current.servers, ['127.0.0.53']);
+      assert.deepEqual(hosts.current.behind, [server]);
+    }
+    clearInterval(alive);
+    writeFileSync(file, 'nameserver 192.0.2.9\n');
+    hosts.refresh();
+    assert.deepEqual(hosts.current, { servers: ['192.0.2.9'], search: [], options: [] });
   });
 
   /** What is followed at `file`, and a wait until it names these servers. */

@@ -5,6 +5,11 @@ export interface ResolvConf {
   readonly servers: readonly Ip[];
   readonly search: readonly string[];
   readonly options: readonly string[];
+  /**
+   * Where `servers` are on the host's loopback alone: those that they ask in turn, which a container can ask as well. Of
+   * systemd-resolved.
+   */
+  readonly behind?: readonly Ip[];
 }
 
 /** Reads any text; lines that make no sense are passed over, as resolvers do. The last `search` or `domain` counts. */
@@ -50,5 +55,6 @@ export function embeddedResolvConf(conf: Omit<ResolvConf, 'servers'>): ResolvCon
 
 /** The host's file as a container without the embedded resolver can use it: its loopback is not the host's. */
 export function copiedResolvConf(host: ResolvConf): ResolvConf {
-  return { ...host, servers: host.servers.filter((ip) => !isLoopbackIp(ip)) };
+  const reachable = host.servers.filter((ip) => !isLoopbackIp(ip));
+  return { ...host, servers: reachable.length > 0 ? reachable : (host.behind ?? []) };
 }

@@ -26,6 +26,8 @@ export interface SandboxSockets {
 
 const RESOLVER_IP = parseIp('127.0.0.11');
 const TABLE = 'fairway_dns';
+/** While one resolver dies and the next one starts, some thousand queries wait. Memory is taken by what waits alone. */
+const WAITING_BYTES = 2 << 20;
 
 /**
  * The sockets take high ports, so that an application in the sandbox can bind 0.0.0.0:53. Outgoing packets to port 53 of
@@ -67,7 +69,7 @@ interface ServerPorts {
 }
 
 function openServerSockets(ns: NetnsHandle, ports: ServerPorts): ServerSockets {
-  const udp = openUdpSocketIn(ns, RESOLVER_IP, ports.udp);
+  const udp = openUdpSocketIn(ns, RESOLVER_IP, ports.udp, { waitingBytes: WAITING_BYTES });
   try {
     return { udp, tcp: openTcpListenerIn(ns, RESOLVER_IP, ports.tcp) };
   } catch (error) {
