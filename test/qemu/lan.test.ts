@@ -1,19 +1,37 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type Id, parseCidr, parseIp } from '../../src/base/index.ts';
-import { IpvlanDriver, MacvlanDriver, ParentLinks } from '../../src/drivers/index.ts';
-import { createNetns, deleteNetns, type Rtnl } from '../../src/kernel/index.ts';
+import {
+  type DiscardedLinks,
+  IpvlanDriver,
+  MacvlanDriver,
+  ParentLinks,
+  TransparentDriver,
+} from '../../src/drivers/index.ts';
+import {
+  AF_INET,
+  bindSocket,
+  connectSocket,
+  IPPROTO_SCTP,
+  inetAddress,
+  listenSocket,
+  openSocket,
+  SOCK_STREAM,
+} from '../../src/kernel/ffi/index.ts';
+import { createNetns, deleteNetns, openNetns, type Rtnl, runInNetns } from '../../src/kernel/index.ts';
 import type { NetworkDriver } from '../../src/model/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { inOwnNamespaces, NetworkLab } from '../support/network-lab.ts';
 
 const NEIGHBOUR = '10.88.0.254';
 const NEIGHBOUR6 = 'fd88::fe';
 
-const drivers = ({ rtnl }: { readonly rtnl: Rtnl }): readonly NetworkDriver[] => {
-  const parents = new ParentLinks({ rtnl });
-  return [new IpvlanDriver({ rtnl, parents }), new MacvlanDriver({ rtnl, parents })];
+const drivers = (parts: { readonly rtnl: Rtnl; readonly discarded: DiscardedLinks }): readonly NetworkDriver[] => {
+  const deps = { ...parts, parents: new ParentLinks(parts) };
+  return [new IpvlanDriver(deps), new MacvlanDriver(deps), new TransparentDriver(deps)];
 };
 
 /** A network lab whose host has a link `up0` to a LAN with one neighbour on it; tagged 10, the neighbour is there, too. */
@@ -60,8 +78,11 @@ class LanLab implements AsyncDisposable {
     return execFileSync('nsenter', [`--net=${path}`, ...command], { stdio: 'pipe', encoding: 'utf8' });
   }
 
-  ping(from: Id, to: string | undefined): void {
-    this.inside(from, 'ping', '-n', '-c1', '-W10', to ?? '');
+  /** A first packet may be lost on a link that has only just come up. */
+  ping(from: Id | 'neighbour', to: string): void {
+    const command = ['sh', '-c', `for i in 1 2 3 4; do ping -n -c1 -W5 ${to} && exit; done; exit 1`];
+    if (from === 'neighbour') this.neighbour(...command);
+    else this.inside(from, ...command);
   }
 
   /** A network with the neighbour's LAN behind it, unless told otherwise. */
@@ -91,6 +112,46 @@ class LanLab implements AsyncDisposable {
     return this.#lab.links();
   }
 
+  /** On the neighbour, with one address to lend. */
+  dhcpServer(address: string): Disposable {
+    const file = (name: string): string => join(this.#lab.directory, `udhcpd.${name}`);
+    const lines = [
+      ...['interface up1', `start ${address}`, `end ${address}`],
+      ...[`lease_file ${file('leases')}`, `pidfile ${file('pid')}`],
+      ...['option lease 600', 'option subnet 255.255.255.0', `option router ${NEIGHBOUR}`],
+    ];
+    writeFileSync(file('conf'), `${lines.join('\n')}\n`);
+    writeFileSync(file('leases'), '');
+    const server = spawn('nsenter', [`--net=${this.#lan}`, 'busybox', 'udhcpd', '-f', '-a100', file('conf')], {
+      stdio: 'ignore',
+    });
+    return { [Symbol.dispose]: () => void server.kill('SIGKILL') };
+  }
+
+  /** A sandbox on the network, with an SCTP port published, and somebody who listens there. */
+  async sctpServer(network: string, hostPort: number): Promise<{ readonly ip: string; readonly listener: Disposable }> {
+    const id = await this.#lab.sandbox({ ports: [{ host: hostPort, container: 7000, protocol: 'sctp' }] });
+    this.#sandboxes.push(id);
+    const { ipv4 } = await this.#lab.attach(id, network, 'server');
+    const listener = this.#lab.inside(id, () => {
+      const socket = openSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+      bindSocket(socket.fd, inetAddress(parseIp('0.0.0.0'), 7000));
+      listenSocket(socket.fd, 8);
+      return socket;
+    });
+    return { ip: ipv4?.ip ?? '', listener };
+  }
+
+  /** Opens an association from the neighbour, or from a sandbox; throws when it is refused. */
+  associate(from: Id | 'neighbour', ip: string, port: number): void {
+    const path = from === 'neighbour' ? this.#lan : (this.networking.sandboxes.get(from)?.path ?? '');
+    using ns = openNetns(path);
+    runInNetns(ns, () => {
+      using socket = openSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+      connectSocket(socket.fd, inetAddress(parseIp(ip), port));
+    });
+  }
+
   /** The daemon ends and another takes over. */
   async restart(): Promise<void> {
     await this.#lab.stop();
@@ -118,7 +179,7 @@ if (inOwnNamespaces(import.meta.filename)) {
       lab.ping(two.id, one.ip);
       lab.ping(one.id, NEIGHBOUR);
       lab.ping(two.id, '203.0.113.1');
-      lab.neighbour('ping', '-n', '-c1', '-W10', two.ip);
+      lab.ping('neighbour', two.ip);
       assert.match(lab.inside(one.id, 'ip', 'route'), /default via 10\.88\.0\.254 dev eth0/);
       const mac = (text: string): string | undefined => /link\/ether (\S+)/.exec(text)?.[1];
       const parent = mac(execFileSync('ip', ['link', 'show', 'up0'], { encoding: 'utf8' }));
@@ -154,19 +215,46 @@ if (inOwnNamespaces(import.meta.filename)) {
         lab.ping(one.id, three.ip);
         lab.ping(three.id, one.ip);
         lab.ping(three.id, NEIGHBOUR);
-        lab.neighbour('ping', '-n', '-c1', '-W10', three.ip);
+        lab.ping('neighbour', three.ip);
         assert.match(lab.inside(one.id, 'ip', 'route'), /^default dev eth0 /);
       });
     }
 
-    it('private: the neighbour is reached, the other sandbox is not', async () => {
+    for (const flag of ['private', 'vepa']) {
+      it(`${flag}: the neighbour is reached, the other sandbox is not`, async () => {
+        await using lab = await LanLab.start();
+        await lab.network('net', 'ipvlan', { parent: 'up0', ipvlan_flag: flag });
+        const one = await lab.sandbox('net', 'one');
+        const two = await lab.sandbox('net', 'two');
+        lab.ping(one.id, NEIGHBOUR);
+        lab.ping(two.id, NEIGHBOUR);
+        assert.throws(() => lab.inside(one.id, 'ping', '-n', '-c1', '-W2', two.ip));
+      });
+    }
+
+    it('has its address from a DHCP server of the LAN, under a client identifier of its own', async () => {
       await using lab = await LanLab.start();
-      await lab.network('net', 'ipvlan', { parent: 'up0', ipvlan_flag: 'private' });
+      using _server = lab.dhcpServer('10.88.0.200');
+      await lab.networking.networks.create({
+        name: 'net',
+        driver: 'ipvlan',
+        options: { parent: 'up0' },
+        ipam: { driver: 'dhcp', options: { timeout: '120' } },
+      });
       const one = await lab.sandbox('net', 'one');
-      const two = await lab.sandbox('net', 'two');
+      assert.equal(one.ip, '10.88.0.200');
       lab.ping(one.id, NEIGHBOUR);
-      lab.ping(two.id, NEIGHBOUR);
-      assert.throws(() => lab.inside(one.id, 'ping', '-n', '-c1', '-W2', two.ip));
+      lab.ping('neighbour', one.ip);
+      assert.match(lab.inside(one.id, 'ip', 'route'), /default via 10\.88\.0\.254 dev eth0/);
+      await assert.rejects(
+        lab.networking.networks.create({
+          name: 'l3',
+          driver: 'ipvlan',
+          options: { parent: 'up0', ipvlan_mode: 'l3' },
+          ipam: { driver: 'dhcp' },
+        }),
+        /needs ipvlan_mode l2/,
+      );
     });
   });
 
@@ -219,4 +307,41 @@ if (inOwnNamespaces(import.meta.filename)) {
       });
     });
   }
+
+  describe('a transparent network', () => {
+    it('on a VLAN makes and removes it, and others stand on other VLANs of the same link', async () => {
+      await using lab = await LanLab.start();
+      const before = lab.links();
+      lab.neighbour('ip', 'link', 'add', 'link', 'up1', 'name', 'up1.20', 'type', 'vlan', 'id', '20');
+      lab.neighbour('ip', 'link', 'set', 'up1.20', 'up');
+      lab.neighbour('ip', 'addr', 'add', '10.97.0.254/24', 'dev', 'up1.20');
+      await lab.network('ten', 'transparent', { parent: 'up0.10' }, '10.98.0.0/24');
+      await lab.network('twenty', 'transparent', { parent: 'up0.20' }, '10.97.0.0/24');
+      const one = await lab.sandbox('ten', 'one');
+      const two = await lab.sandbox('twenty', 'two');
+      lab.ping(one.id, '10.98.0.254');
+      lab.ping(two.id, '10.97.0.254');
+      lab.ping('neighbour', one.ip);
+      await lab.restart();
+      lab.ping(one.id, '10.98.0.254');
+      for (const { id } of [one, two]) await lab.networking.sandboxes.close(id);
+      for (const name of ['ten', 'twenty']) await lab.networking.networks.remove(name);
+      await eventually(() => assert.deepEqual(lab.links(), before));
+    });
+  });
+
+  describe('SCTP', () => {
+    it('reaches a published port from outside and a neighbour from inside, and no port but those', async () => {
+      await using lab = await LanLab.start();
+      execFileSync('ip', ['addr', 'add', '10.88.0.1/24', 'dev', 'up0']);
+      await lab.network('net', 'bridge', {}, '10.87.0.0/24');
+      const server = await lab.sctpServer('net', 7777);
+      using _listening = server.listener;
+      const client = await lab.sandbox('net', 'client');
+      lab.associate(client.id, server.ip, 7000);
+      lab.associate('neighbour', '10.88.0.1', 7777);
+      assert.throws(() => lab.associate('neighbour', '10.88.0.1', 7778), /ECONNREFUSED/);
+      assert.throws(() => lab.associate(client.id, server.ip, 7001), /ECONNREFUSED/);
+    });
+  });
 }

@@ -7,8 +7,9 @@ import { it } from 'node:test';
 import { type Clock, type Id, type Log, newId, silentLog, systemClock } from '../../src/base/index.ts';
 import { BridgeDriver, DiscardedLinks, HostDriver, NoneDriver } from '../../src/drivers/index.ts';
 import { Nft, openNetns, Rtnl, runInNetns, scratchNft } from '../../src/kernel/index.ts';
-import type { EngineEvent, NetworkDriver, Store } from '../../src/model/index.ts';
+import type { EngineEvent, NetworkDriver, Protocol, Store } from '../../src/model/index.ts';
 import { createNetworking, KernelHost, type Networking, type NetworkingOptions } from '../../src/network/index.ts';
+import { DhcpClient } from '../../src/services/dhcp/index.ts';
 import { NetnsSandboxSockets, ProcessResolver } from '../../src/services/dns/index.ts';
 import { NftFirewall } from '../../src/services/firewall/index.ts';
 import { PoolIpam } from '../../src/services/ipam/index.ts';
@@ -83,6 +84,7 @@ export class NetworkLab implements AsyncDisposable {
         ports,
         relay: new NodePortRelay({ sockets: ports, log }),
         resolver,
+        leases: new DhcpClient({ clock, log }),
         drivers: [...drivers, ...(options.drivers?.({ rtnl, discarded }) ?? [])],
         host: new KernelHost({ rtnl }),
         events: { publish: (event) => this.events.push(event) },
@@ -115,15 +117,18 @@ export class NetworkLab implements AsyncDisposable {
 
   /** A sandbox as a container would have it. Returns its id. */
   async sandbox(
-    options: { readonly ports?: readonly { host?: number; container: number }[]; readonly host?: boolean } = {},
+    options: {
+      readonly ports?: readonly { host?: number; container: number; protocol?: Protocol }[];
+      readonly host?: boolean;
+    } = {},
   ): Promise<Id> {
     const id = newId();
     await this.networking.sandboxes.open({
       id,
       ownerId: newId(),
       host: options.host ?? false,
-      ports: (options.ports ?? []).map(({ host, container }) => ({
-        protocol: 'tcp' as const,
+      ports: (options.ports ?? []).map(({ host, container, protocol = 'tcp' }) => ({
+        protocol,
         containerPort: container,
         ...(host === undefined ? {} : { hostPorts: { first: host, last: host } }),
       })),

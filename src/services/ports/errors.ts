@@ -43,6 +43,7 @@ const REASONS: readonly (readonly [string, string])[] = [
   ['EADDRINUSE', 'address already in use'],
   ['EADDRNOTAVAIL', 'cannot assign requested address'],
   ['EACCES', 'permission denied'],
+  ['EPROTONOSUPPORT', 'this kernel lacks CONFIG_IP_SCTP'],
 ];
 
 function reasonOf(cause: unknown): string {
