@@ -18,6 +18,7 @@ export {
   Readiness,
   type ReadinessWatch,
   SystemError,
+  servesX32,
   startThreadPool,
 } from './ffi/index.ts';
 export * from './fifo.ts';

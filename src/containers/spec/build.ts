@@ -235,7 +235,7 @@ function seccompOf(
 ): object | undefined {
   if (profile === 'unconfined' || !facts.seccomp) return undefined;
   if (profile === undefined || profile === 'builtin') {
-    return privileged ? undefined : defaultSeccomp(capabilities);
+    return privileged ? undefined : defaultSeccomp(capabilities, facts);
   }
   return parseSeccompProfile(profile, { capabilities });
 }

@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { servesX32 } from '../../kernel/index.ts';
 
 /** What this machine and this process can give to a container; read once. */
 export interface HostFacts {
   readonly cgroupVersion: 1 | 2;
   readonly seccomp: boolean;
+  /** Programs of the x32 ABI run here. */
+  readonly x32: boolean;
   /** Can a bind mount make what is mounted below it read-only too? Asked of the runtime when first wanted. */
   readonly readOnlyBelow: () => boolean;
   readonly apparmor: boolean;
@@ -53,6 +56,7 @@ export function readHostFacts(runtime = 'runc'): HostFacts {
       return known;
     },
     seccomp: /^Seccomp:/m.test(status),
+    x32: servesX32(),
     apparmor: existsSync('/sys/kernel/security/apparmor/profiles'),
     capabilities: mask('CapBnd'),
     mayLowerOomScore: privileged,

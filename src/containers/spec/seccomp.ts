@@ -67,8 +67,14 @@ function words(text: string): string[] {
 
 const PERSONALITIES = [0, 8, 0x20000, 0x20008, 0xffffffff];
 
-/** The filter for a container with these capabilities (`CAP_…`): all that is not listed fails with EPERM. */
-export function defaultSeccomp(capabilities: readonly string[], architecture: string = process.arch): object {
+/**
+ * The filter for a container with these capabilities (`CAP_…`): all that is not listed fails with EPERM. runc compiles it
+ * for each start and each exec, and each further ABI adds some 5 ms to that, so x32 is in it only where the kernel has it.
+ */
+export function defaultSeccomp(
+  capabilities: readonly string[],
+  options: { readonly x32: boolean; readonly architecture?: string },
+): object {
   const held = new Set(capabilities);
   const allow = (names: readonly string[], rest: object = {}): object => ({ names, action: 'SCMP_ACT_ALLOW', ...rest });
   const arg = (index: number, value: number, op: string, valueTwo = 0): object => ({ index, value, valueTwo, op });
@@ -92,9 +98,9 @@ export function defaultSeccomp(capabilities: readonly string[], architecture: st
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: EPERM,
     architectures:
-      architecture === 'arm64'
+      (options.architecture ?? process.arch) === 'arm64'
         ? ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM']
-        : ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
+        : ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', ...(options.x32 ? ['SCMP_ARCH_X32'] : [])],
     syscalls,
   };
 }

@@ -20,6 +20,7 @@ import { resolveUser } from './user.ts';
 const FACTS: HostFacts = {
   cgroupVersion: 1,
   seccomp: true,
+  x32: false,
   readOnlyBelow: () => true,
   apparmor: false,
   capabilities: (1n << 41n) - 1n,
@@ -184,10 +185,19 @@ describe('capabilities', () => {
 
 describe('the default filter of system calls', () => {
   it('refuses namespaces to all but administrators', () => {
-    const text = (capabilities: string[]): string => JSON.stringify(defaultSeccomp(capabilities));
+    const text = (capabilities: string[]): string => JSON.stringify(defaultSeccomp(capabilities, { x32: false }));
     assert.ok(!text(['CAP_CHOWN']).includes('"unshare"'));
     assert.ok(text(['CAP_SYS_ADMIN']).includes('"unshare"'));
     assert.ok(text([]).includes('"errnoRet":38'));
+  });
+
+  it('knows the ABIs that the kernel serves', () => {
+    const of = (options: Parameters<typeof defaultSeccomp>[1]): unknown =>
+      (defaultSeccomp([], options) as { architectures: unknown }).architectures;
+    const abis = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'];
+    assert.deepEqual(of({ x32: false, architecture: 'x64' }), abis);
+    assert.deepEqual(of({ x32: true, architecture: 'x64' }), [...abis, 'SCMP_ARCH_X32']);
+    assert.deepEqual(of({ x32: true, architecture: 'arm64' }), ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM']);
   });
 });
 

@@ -11,3 +11,4 @@ export * from './readiness.ts';
 export * from './socket-address.ts';
 export * from './sockets.ts';
 export * from './threads.ts';
+export * from './x32.ts';

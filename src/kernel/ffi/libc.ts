@@ -50,6 +50,8 @@ interface Libc {
     ): void;
   };
   socketpair(domain: number, type: number, protocol: number, ends: Int32Array): number;
+  /** Without arguments. */
+  syscall(number: number): number;
 }
 
 const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
@@ -88,6 +90,8 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   epoll_ctl: 'int epoll_ctl(int, int, int, void *)',
   epoll_wait: 'int epoll_wait(int, void *, int, int)',
   socketpair: 'int socketpair(int, int, int, void *)',
+  // Variadic in C as well; the number alone is an ordinary argument.
+  syscall: 'long syscall(long)',
 };
 
 let loaded: Libc | undefined;
