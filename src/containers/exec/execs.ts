@@ -11,7 +11,7 @@ import {
   newId,
   notFound,
 } from '../../base/index.ts';
-import { ContainerdError } from '../containerd/index.ts';
+import { ContainerdError, type Exit } from '../containerd/index.ts';
 import type { ExecOptions, Execs, ExecView, StreamSession } from '../contract.ts';
 import { type ContainerEngine, type ContainerImages, type ContainersOptions, pipeFolder } from '../engine.ts';
 import type { Announcer } from '../lifecycle/index.ts';
@@ -196,9 +196,15 @@ export class ExecService implements Execs {
       stderr: paths.stderr ?? '',
       terminal: tty,
     });
+    // Asked before it runs, so that the answer for a short one is on its way when it ends.
+    const unstarted = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, unstarted.signal]);
+    const exit = tasks.wait(container.id, { execId: id, signal });
+    exit.catch(() => {});
     try {
       exec.pid = await tasks.start(container.id, id);
     } catch (error) {
+      unstarted.abort();
       await tasks.deleteProcess(container.id, id).catch(() => {});
       throw error;
     }
@@ -207,7 +213,7 @@ export class ExecService implements Execs {
     }
     this.#say(exec, `exec_start: ${exec.options.cmd.join(' ')}`);
     const session = options.detach ? undefined : this.#session(exec, paths, outputs);
-    this.#watch(exec, paths, outputs).catch((error: unknown) => {
+    this.#watch(exec, { paths, outputs, exit }).catch((error: unknown) => {
       this.#deps.log.warn({ exec: id, reason: messageOf(error) }, 'cleaning up after an exec failed');
     });
     return session;
@@ -259,12 +265,15 @@ export class ExecService implements Execs {
     };
   }
 
-  async #watch(exec: Exec, paths: PipePaths, outputs: Outputs): Promise<void> {
+  async #watch(
+    exec: Exec,
+    { paths, outputs, exit }: { readonly paths: PipePaths; readonly outputs: Outputs; readonly exit: Promise<Exit> },
+  ): Promise<void> {
     const { tasks } = this.#deps.containerd;
     const { container, id } = exec;
     let exitCode = 255;
     try {
-      exitCode = (await tasks.wait(container.id, { execId: id, signal: this.#stop.signal })).exitCode;
+      exitCode = (await exit).exitCode;
     } catch (error) {
       if (this.#stop.signal.aborted) {
         outputs.destroy();

@@ -346,4 +346,16 @@ describe('file trees for containers', () => {
     await store.removeRootfs('key');
     assert.equal(engine.trees.has('key'), false);
   });
+
+  it('bring the image back when its layers were taken away', async () => {
+    const { store, load, engine } = await setUp();
+    await load({ tags: ['app:1'], layers: [await layer('a')] });
+    const image = await store.get('app:1');
+    await store.prepareRootfs('one', image);
+    await store.removeRootfs('one');
+    engine.trees.clear();
+    await store.prepareRootfs('two', image);
+    assert.equal(engine.trees.get('two')?.parent, image.chainIds[0]);
+    assert.ok(engine.trees.has(image.chainIds[0] ?? ''));
+  });
 });

@@ -69,16 +69,27 @@ export class Unpacker {
     image: Unpackable | null,
     labels: Readonly<Record<string, string>> = {},
   ): Promise<Mount[]> {
-    if (image) await this.ensureUnpacked(image);
-    const parent = image?.chainIds.at(-1);
+    const prepare = (): Promise<Mount[]> => this.#prepare(key, image?.chainIds.at(-1), labels);
+    if (!image) return prepare();
+    if (this.#labelled.has(image.manifest.config.digest)) {
+      // Unpacked before, so most likely still: one question less.
+      try {
+        return await prepare();
+      } catch (error) {
+        if (!isKind(error, 'notFound')) throw error;
+      }
+    }
+    await this.ensureUnpacked(image);
+    return prepare();
+  }
+
+  async #prepare(key: string, parent: string | undefined, labels: Readonly<Record<string, string>>): Promise<Mount[]> {
+    const { snapshots } = this.#engine;
     try {
-      return await this.#engine.snapshots.prepare(key, {
-        parent,
-        labels: { ...labels, [GC_ROOT]: new Date(0).toISOString() },
-      });
+      return await snapshots.prepare(key, { parent, labels: { ...labels, [GC_ROOT]: new Date(0).toISOString() } });
     } catch (error) {
       if (!isKind(error, 'conflict')) throw error;
-      return this.#engine.snapshots.mounts(key);
+      return snapshots.mounts(key);
     }
   }
 
