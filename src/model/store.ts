@@ -11,6 +11,15 @@ export type StoreOperation =
   | { readonly put: string; readonly value: unknown; readonly expect?: number }
   | { readonly delete: string; readonly expect?: number };
 
+export interface CommitOptions {
+  /**
+   * What the commit describes (namespaces, links, what is begun on them) does not outlive this boot of the machine. It
+   * outlives the process as any commit does, and is on disk no later than the next one without this; nobody waits for the
+   * disk.
+   */
+  readonly thisBoot?: boolean;
+}
+
 export interface StoreChange {
   readonly key: string;
   /** undefined: deleted. */
@@ -29,8 +38,11 @@ export interface Store {
   put(key: string, value: unknown): Promise<number>;
   /** Repeatable: deleting what is not there changes nothing. */
   delete(key: string): Promise<void>;
-  /** All or nothing; durable when it resolves. Throws conflict `store_conflict` when an expectation fails. Returns the new revision. */
-  commit(operations: readonly StoreOperation[]): Promise<number>;
+  /**
+   * All or nothing; durable when it resolves, unless it is for this boot only. Throws conflict `store_conflict` when an
+   * expectation fails. Returns the new revision.
+   */
+  commit(operations: readonly StoreOperation[], options?: CommitOptions): Promise<number>;
   /** Calls back for every later change under the prefix, in order. Returns the end of the watch. */
   watch(prefix: string, listener: (change: StoreChange) => void): () => void;
   close(): Promise<void>;

@@ -31,6 +31,9 @@ export type Unfinished =
   | { readonly kind: 'sandbox'; readonly path: string; readonly endpoints: readonly Leftover[] }
   | { readonly kind: 'endpoint'; readonly endpoint: Leftover };
 
+/** How sandboxes, endpoints and what is begun on them are committed: a reboot takes all of it away. */
+export const THIS_BOOT = { thisBoot: true } as const;
+
 const NETWORKS = 'networks/';
 const SANDBOXES = 'sandboxes/';
 const ENDPOINTS = 'endpoints/';

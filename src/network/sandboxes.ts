@@ -24,7 +24,7 @@ import {
   type Wiring,
 } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
-import { drop, put } from './journal.ts';
+import { drop, put, THIS_BOOT } from './journal.ts';
 import { restoreEverything } from './restore.ts';
 import { type LiveSandbox, type NetworkState, newLiveSandbox } from './state.ts';
 import { Undo } from './undo.ts';
@@ -157,12 +157,12 @@ export class SandboxManager implements Sandboxes {
     const record = sandboxRecord(spec, path);
     await using undo = new Undo({ log: this.#log }, `open sandbox ${shortId(spec.id)}`);
     if (!spec.host) {
-      await store.commit([put.unfinished(spec.id, { kind: 'sandbox', path, endpoints: [] })]);
-      undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(spec.id)])));
+      await store.commit([put.unfinished(spec.id, { kind: 'sandbox', path, endpoints: [] })], THIS_BOOT);
+      undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(spec.id)], THIS_BOOT)));
       host.createNamespace(path, spec.sysctls);
       undo.defer(() => host.removeNamespace(path));
     }
-    await store.commit([put.sandbox(record), drop.unfinished(spec.id)]);
+    await store.commit([put.sandbox(record), drop.unfinished(spec.id)], THIS_BOOT);
     undo.keep();
     state.sandboxes.set(spec.id, newLiveSandbox(record));
     return record;

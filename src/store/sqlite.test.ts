@@ -34,6 +34,26 @@ describe('SqliteStore as a file', () => {
     await again.close();
   });
 
+  it('shows commits of this boot to another process at once, and keeps them in order with the others', async () => {
+    const path = freshPath();
+    const one = SqliteStore.open(path);
+    const two = SqliteStore.open(path);
+    const first = await one.commit([{ put: 'a', value: 1 }], { thisBoot: true });
+    assert.equal((await two.get('a'))?.revision, first);
+    const second = await two.commit([{ put: 'b', value: 2 }]);
+    const third = await one.commit([{ delete: 'a' }], { thisBoot: true });
+    assert.ok(first < second && second < third);
+    await assert.rejects(one.commit([{ put: 'b', value: 3, expect: first }], { thisBoot: true }), {
+      code: 'store_conflict',
+    });
+    assert.deepEqual(
+      (await two.list('')).map(({ key }) => key),
+      ['b'],
+    );
+    await one.close();
+    await two.close();
+  });
+
   it('is readable by its owner only, journal included', async () => {
     const path = freshPath();
     const store = SqliteStore.open(path);

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { FairwayError, internal, messageOf } from '../base/index.ts';
-import type { Store, StoreChange, StoreOperation, Versioned } from '../model/index.ts';
+import type { CommitOptions, Store, StoreChange, StoreOperation, Versioned } from '../model/index.ts';
 import { checkExpectation, checkKey, type Step, stepsOf, storeClosed, Watchers } from './record.ts';
 import { migrate } from './schema.ts';
 
@@ -26,7 +26,7 @@ interface Statements {
 }
 
 /**
- * The daemon's store: one SQLite file, readable by its owner only. Each commit is synced to disk before it resolves.
+ * The daemon's store: one SQLite file, readable by its owner only. Each commit is synced to disk before it resolves, unless it is for this boot only.
  * Several processes may share the file: commits and expectations hold between them, watches hear only their own process.
  */
 export class SqliteStore implements Store {
@@ -77,10 +77,10 @@ export class SqliteStore implements Store {
     await this.commit([{ delete: key }]);
   }
 
-  async commit(operations: readonly StoreOperation[]): Promise<number> {
+  async commit(operations: readonly StoreOperation[], options: CommitOptions = {}): Promise<number> {
     this.#assertOpen();
     const steps = stepsOf(operations);
-    const { changes, revision } = this.#transaction(() => this.#write(steps));
+    const { changes, revision } = this.#transaction(() => this.#write(steps), options);
     this.#watchers.tell(changes, revision);
     return revision;
   }
@@ -110,7 +110,18 @@ export class SqliteStore implements Store {
     return { changes, revision };
   }
 
-  #transaction<T>(work: () => T): T {
+  #transaction<T>(work: () => T, { thisBoot = false }: CommitOptions): T {
+    if (!thisBoot) return this.#immediate(work);
+    // The log is written in order and the next full commit syncs all of it, so a power cut leaves a former state, whole.
+    this.#db.exec('PRAGMA synchronous = NORMAL');
+    try {
+      return this.#immediate(work);
+    } finally {
+      this.#db.exec('PRAGMA synchronous = FULL');
+    }
+  }
+
+  #immediate<T>(work: () => T): T {
     // Immediate: a deferred one that reads first could fail to upgrade when another process writes in between.
     this.#db.exec('BEGIN IMMEDIATE');
     try {

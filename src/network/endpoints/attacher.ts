@@ -26,7 +26,7 @@ import type {
 } from '../../model/index.ts';
 import type { AttachRequest } from '../contract.ts';
 import type { SandboxHost } from '../host/index.ts';
-import { drop, type Leftover, put } from '../journal.ts';
+import { drop, type Leftover, put, THIS_BOOT } from '../journal.ts';
 import { assertNotRemoving, findNetwork } from '../lookup.ts';
 import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
 import { Undo } from '../undo.ts';
@@ -78,8 +78,8 @@ export class Attacher {
     const driver = driverOf(network);
     this.#warnOfPorts(sandbox, network);
     const leftover = { driver: network.record.driver, spec: planned, state: {} };
-    await store.commit([put.unfinished(id, { kind: 'endpoint', endpoint: leftover })]);
-    undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)])));
+    await store.commit([put.unfinished(id, { kind: 'endpoint', endpoint: leftover })], THIS_BOOT);
+    undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)], THIS_BOOT)));
     const made = await this.#attachGuarded(driver, planned, undo);
     const lent = await this.#deps.lent.borrow(
       { spec: planned, attachment: made },
@@ -96,11 +96,12 @@ export class Attacher {
     const endpoints = [...sandbox.endpoints, endpoint];
     const published = await wiring.change(sandbox, endpoints, undo);
     const changed = withPorts(sandbox.record, published);
-    await store.commit([
+    const finished = [
       put.endpoint({ order: endpoint.order, endpoint: record }),
       ...(changed === sandbox.record ? [] : [put.sandbox(changed)]),
       drop.unfinished(id),
-    ]);
+    ];
+    await store.commit(finished, THIS_BOOT);
     undo.keep();
     sandbox.record = changed;
     sandbox.endpoints = endpoints;
@@ -118,10 +119,8 @@ export class Attacher {
     const { state, store, wiring, resolver } = this.#deps;
     const { record } = endpoint;
     const rest = sandbox.endpoints.filter((other) => other !== endpoint);
-    await store.commit([
-      drop.endpoint(record.id),
-      put.unfinished(record.id, { kind: 'endpoint', endpoint: leftoverOf(endpoint) }),
-    ]);
+    const begun = { kind: 'endpoint', endpoint: leftoverOf(endpoint) } as const;
+    await store.commit([drop.endpoint(record.id), put.unfinished(record.id, begun)], THIS_BOOT);
     state.deleteEndpoint(record);
     await runAll(
       [
@@ -132,7 +131,7 @@ export class Attacher {
         () => driverOf(endpoint.network).detach(endpoint.spec, endpoint.attachment.state),
         () => this.#deps.firewall.apply({ remove: guardsOf([endpoint]) }),
         () => this.#releaseAddresses(endpoint.spec),
-        () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)]),
+        () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)], THIS_BOOT),
         () => this.#publish('disconnect', endpoint),
       ],
       `cannot detach from network "${endpoint.network.record.name}"`,
@@ -144,11 +143,9 @@ export class Attacher {
     const { state, store, wiring, resolver, host } = this.#deps;
     const { record, endpoints } = sandbox;
     const leftovers = endpoints.map(leftoverOf);
-    await store.commit([
-      drop.sandbox(record.id),
-      ...endpoints.map((endpoint) => drop.endpoint(endpoint.record.id)),
-      put.unfinished(record.id, { kind: 'sandbox', path: record.host ? '' : record.path, endpoints: leftovers }),
-    ]);
+    const begun = { kind: 'sandbox', path: record.host ? '' : record.path, endpoints: leftovers } as const;
+    const gone = [drop.sandbox(record.id), ...endpoints.map((endpoint) => drop.endpoint(endpoint.record.id))];
+    await store.commit([...gone, put.unfinished(record.id, begun)], THIS_BOOT);
     state.sandboxes.delete(record.id);
     for (const endpoint of endpoints) state.deleteEndpoint(endpoint.record);
     sandbox.endpoints = [];
@@ -162,7 +159,7 @@ export class Attacher {
         ...endpoints.map((one) => () => driverOf(one.network).detach(one.spec, one.attachment.state)),
         () => this.#deps.firewall.apply({ remove: guardsOf(endpoints) }),
         ...endpoints.map((endpoint) => () => this.#releaseAddresses(endpoint.spec)),
-        () => store.commit([drop.unfinished(record.id)]),
+        () => store.commit([drop.unfinished(record.id)], THIS_BOOT),
         ...endpoints.map((endpoint) => () => this.#publish('disconnect', endpoint)),
       ],
       `cannot close sandbox ${record.id}`,
