@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { conflict, isKind, type Log, messageOf, runAll } from '../../base/index.ts';
+import { conflict, isKind, type Log, messageOf, runAll, runTogether } from '../../base/index.ts';
 import {
   type ContainerEngine,
   type ContainerImages,
@@ -38,7 +38,8 @@ export class Remover {
   async remove(container: Container, options: { readonly volumes: boolean }): Promise<void> {
     const { registry, announcer, log, volumes } = this.#deps;
     container.changeState({ status: 'removing' });
-    await registry.save(container);
+    // A power cut brings it back as it was: nobody was told of its end yet.
+    await registry.save(container, { thisBoot: true });
     try {
       await this.#dismantle(container);
     } catch (error) {
@@ -67,18 +68,28 @@ export class Remover {
         if (!isKind(error, 'notFound')) throw error;
       }
     };
+    const what = `unable to remove container "${container.name}"`;
+    const together =
+      (...steps: (() => unknown)[]): (() => Promise<void>) =>
+      () =>
+        runTogether(steps, what);
     await runAll(
       [
-        () => gone(containerd.tasks.delete(container.id)),
-        () => wiring.close(container),
+        together(
+          () => gone(containerd.tasks.delete(container.id)),
+          () => wiring.close(container),
+        ),
         () => wiring.forget(container),
         () => io.forget(container),
-        () => gone(containerd.containers.delete(container.id)),
-        () => images.removeRootfs(container.id),
+        together(
+          () => gone(containerd.containers.delete(container.id)),
+          () => images.removeRootfs(container.id),
+          () => rm(pipeFolder(this.#options, container.id), { recursive: true, force: true }),
+        ),
+        // Last: it tells the next daemon that there is something to take away.
         () => rm(containerFolder(this.#options, container.id), { recursive: true, force: true }),
-        () => rm(pipeFolder(this.#options, container.id), { recursive: true, force: true }),
       ],
-      `unable to remove container "${container.name}"`,
+      what,
     );
   }
 }

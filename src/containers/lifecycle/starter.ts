@@ -16,6 +16,7 @@ import type { Container, Registry } from '../records/index.ts';
 import { buildSpec, type HostFacts, initProgram } from '../spec/index.ts';
 import type { Mounter, SharedMemory } from '../volumes/index.ts';
 import type { OpenedNetwork, Wiring } from '../wiring/index.ts';
+import { mustRemember } from './restarts.ts';
 import { SIGKILL } from './signals.ts';
 
 export interface StarterDeps {
@@ -72,7 +73,7 @@ export class Starter {
         oomKilled: false,
         startedAt,
       });
-      await registry.save(container);
+      await registry.save(container, { thisBoot: !mustRemember(container) });
     } catch (error) {
       const failure = startFailure(error);
       await runAll(undo, `cannot undo the start of container "${container.name}"`).catch((reason: unknown) => {

@@ -112,7 +112,7 @@ export class Supervisor {
     }
     container.changeState({ ...state, status: restarts ? 'restarting' : 'exited' });
     mounter.deactivate(container.record, (name) => this.#inUse(name));
-    await registry.save(container);
+    await registry.save(container, { thisBoot: container.record.spec.autoRemove });
     announcer.say(container, 'die', {
       exitCode: String(exit.exitCode),
       execDuration: String(durationSeconds(container.record.state.startedAt, state.finishedAt)),

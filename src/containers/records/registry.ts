@@ -1,5 +1,5 @@
 import { assertContainerName, conflict, type Id, invalid, notFound } from '../../base/index.ts';
-import type { Store } from '../../model/index.ts';
+import type { CommitOptions, Store } from '../../model/index.ts';
 import { Container } from './container.ts';
 import { randomName } from './random-name.ts';
 import type { ContainerRecord } from './record.ts';
@@ -68,9 +68,9 @@ export class Registry {
     return container;
   }
 
-  async save(container: Container): Promise<void> {
+  async save(container: Container, options: CommitOptions = {}): Promise<void> {
     if (!this.#byId.has(container.id)) return;
-    await this.#store.put(PREFIX + container.id, container.record);
+    await this.#store.commit([{ put: PREFIX + container.id, value: container.record }], options);
   }
 
   /** Takes it out of memory and store; repeatable. */
