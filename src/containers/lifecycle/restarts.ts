@@ -23,7 +23,7 @@ export function wantsRestart(container: Container, exit: ExitNotice, retries: nu
 
 /** May a power cut not take back that it ran? Only a policy asks for that after the machine has started again. */
 export function mustRemember(container: Container): boolean {
-  return !['', 'no'].includes(container.record.spec.restart.name);
+  return container.record.spec.restart.name !== 'no';
 }
 
 /** Does this policy start the container when the daemon comes up and finds it not running? */
