@@ -87,9 +87,18 @@ export function parseNetworks(body: CreateBody, mode: string, version: number): 
       'container sharing network namespace with another container or host cannot be connected to any other network',
     );
   }
-  const networks = names.map((name) => ({ name, request: parseEndpoint(given.get(name)) }));
+  const networks = names.map((name) => ({ name, request: known(parseEndpoint(given.get(name)), version) }));
   for (const { name, request } of networks) assertAllowedOn(name, request);
   return withContainerMac(networks, body.MacAddress, { mode, version });
+}
+
+/** Without what that version of the API does not know. */
+function known({ mac, gatewayPriority, ...request }: EndpointRequest, version: number): EndpointRequest {
+  return {
+    ...request,
+    ...(mac !== undefined && version >= 44 ? { mac } : {}),
+    ...(gatewayPriority !== undefined && version >= 48 ? { gatewayPriority } : {}),
+  };
 }
 
 /** The container-wide MAC of older clients belongs to the endpoint of the main network. */
@@ -100,6 +109,9 @@ function withContainerMac(
 ): CreateNetworks {
   if (text === '') return { networks, warnings: [] };
   const mac = parseMac(text);
+  if (version < 44 && (mode === 'host' || mode === 'none')) {
+    throw invalid('conflicting_options', 'conflicting options: mac-address and the network mode');
+  }
   const warnings =
     version < 44
       ? []

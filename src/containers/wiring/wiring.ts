@@ -291,12 +291,21 @@ export class Wiring {
   }
 
   #share(container: Container, ref: string): OpenedNetwork {
-    const owner = this.#registry.get(ref);
+    const owner = this.#registry.find(ref);
+    if (!owner) {
+      throw internal('namespace_owner_missing', `joining network namespace of container: No such container: ${ref}`);
+    }
     if (owner === container) throw internal('own_namespace', 'cannot join own network namespace');
+    if (owner.record.state.status === 'restarting') {
+      throw conflict(
+        'namespace_owner_restarting',
+        `cannot join network namespace of container: Container ${ref} is restarting, wait until the container is running`,
+      );
+    }
     if (!owner.running) {
       throw conflict(
         'namespace_owner_not_running',
-        `cannot join network namespace of a non running container: container ${ref} is ${owner.record.state.status}`,
+        `cannot join network namespace of a non running container: container ${owner.name} is ${owner.record.state.status}`,
       );
     }
     const root = owner.record.sharesSandboxOf === undefined ? owner : this.#registry.get(owner.record.sharesSandboxOf);
