@@ -97,7 +97,8 @@ function healthOf(body: NonNullable<CreateBody['Healthcheck']>): HealthOptions {
   if (kind !== undefined && !['NONE', 'CMD', 'CMD-SHELL'].includes(kind)) {
     throw invalid('invalid_health', `Unknown healthcheck type ${JSON.stringify(kind)} (expected 'CMD')`);
   }
-  for (const [name, value] of Object.entries({ Interval: body.Interval, Timeout: body.Timeout })) {
+  const { Interval, Timeout, StartPeriod, StartInterval } = body;
+  for (const [name, value] of Object.entries({ Interval, Timeout, StartPeriod, StartInterval })) {
     if (value !== 0 && value < 1_000_000)
       throw invalid('invalid_health', `${name} in Healthcheck cannot be less than 1ms`);
   }

@@ -91,10 +91,12 @@ export class HealthMonitor {
     next();
   }
 
-  /** The container has ended; its last results stay to be seen. */
+  /** The container has ended; its last results stay to be seen. Nobody looks after it, so it is not well, as in Docker. */
   stop(container: Container): void {
     this.#running.get(container.id)?.stop();
-    this.#running.delete(container.id);
+    if (this.#running.delete(container.id) && container.health) {
+      container.health = { ...container.health, status: 'unhealthy' };
+    }
   }
 
   close(): void {
@@ -117,7 +119,9 @@ export class HealthMonitor {
     let output: string;
     try {
       const signal = AbortSignal.any([limit.signal, run.signal]);
-      const result = await this.#deps.probe(container, plan.cmd, { signal, limit: OUTPUT_BYTES });
+      // What the check has started may outlive it and hold its output open: nobody waits for that.
+      const probe = this.#deps.probe(container, plan.cmd, { signal, limit: OUTPUT_BYTES });
+      const result = await Promise.race([probe, whenAborted(signal)]);
       output = limit.signal.aborted ? `Health check exceeded timeout (${durationText(plan.timeoutMs)})` : result.output;
       if (!limit.signal.aborted) exitCode = result.exitCode;
     } catch (error) {
@@ -155,4 +159,12 @@ export class HealthMonitor {
 
 function durationText(ms: number): string {
   return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
+}
+
+function whenAborted(signal: AbortSignal): Promise<{ readonly exitCode: number; readonly output: string }> {
+  return new Promise((resolve) => {
+    const settle = (): void => resolve({ exitCode: -1, output: '' });
+    if (signal.aborted) settle();
+    else signal.addEventListener('abort', settle, { once: true });
+  });
 }
