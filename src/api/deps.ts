@@ -33,7 +33,12 @@ export interface ApiRegistry {
   ): Promise<void>;
   push?(
     reference: string,
-    options: { readonly auth?: RegistryAuth; readonly progress: Progress; readonly signal: AbortSignal },
+    options: {
+      readonly platform?: string;
+      readonly auth?: RegistryAuth;
+      readonly progress: Progress;
+      readonly signal: AbortSignal;
+    },
   ): Promise<void>;
   /** Checks credentials; resolves to the status text. */
   login?(auth: RegistryAuth): Promise<string>;

@@ -21,7 +21,7 @@ export class Images {
   }
 
   inspect(name: string, options: { platform?: string | undefined } = {}): Promise<object> {
-    return this.#session.json('GET', `/images/${imagePath(name)}/json`, { query: { platform: options.platform } });
+    return this.#session.json('GET', `/images/${imagePath(name)}/json`, { query: platformQuery(options.platform) });
   }
 
   history(name: string): Promise<HistoryEntry[]> {
@@ -39,21 +39,27 @@ export class Images {
     return this.#session.stream('POST', '/images/create', { query, headers: authHeader(options.auth) });
   }
 
-  push(name: string, options: { tag: string; auth?: string | undefined }): AsyncGenerator<Progress> {
+  push(name: string, options: { tag: string; platform?: string; auth?: string | undefined }): AsyncGenerator<Progress> {
     const headers = { 'X-Registry-Auth': options.auth ?? Buffer.from('{}').toString('base64url') };
-    return this.#session.stream('POST', `/images/${imagePath(name)}/push`, { query: { tag: options.tag }, headers });
+    return this.#session.stream('POST', `/images/${imagePath(name)}/push`, {
+      query: { tag: options.tag, ...platformQuery(options.platform) },
+      headers,
+    });
   }
 
   import(query: Query, upload: Readable | undefined): AsyncGenerator<Progress> {
     return this.#session.stream('POST', '/images/create', { query, upload });
   }
 
-  load(upload: Readable, options: { quiet: boolean }): AsyncGenerator<Progress> {
-    return this.#session.stream('POST', '/images/load', { query: { quiet: options.quiet }, upload });
+  load(upload: Readable, options: { quiet: boolean; platform?: string }): AsyncGenerator<Progress> {
+    return this.#session.stream('POST', '/images/load', {
+      query: { quiet: options.quiet, ...platformQuery(options.platform) },
+      upload,
+    });
   }
 
-  save(names: readonly string[]): Promise<IncomingMessage> {
-    return this.#session.call('GET', '/images/get', { query: { names } });
+  save(names: readonly string[], options: { platform?: string } = {}): Promise<IncomingMessage> {
+    return this.#session.call('GET', '/images/get', { query: { names, ...platformQuery(options.platform) } });
   }
 
   tag(source: string, options: { repo: string; tag: string }): Promise<void> {
@@ -68,6 +74,15 @@ export class Images {
   prune(filters: Filters): Promise<{ ImagesDeleted: ImageDeletion[] | null; SpaceReclaimed: number }> {
     return this.#session.json('POST', '/images/prune', { query: { filters: filtersText(filters) } });
   }
+}
+
+/** `os[/arch[/variant]]` as the daemon wants to read it. */
+function platformQuery(text: string | undefined): { platform?: string } {
+  if (!text) return {};
+  const [os, architecture, variant] = text.split('/');
+  // What is no platform goes as it is: the daemon says what is wrong with it.
+  if (!os || !architecture) return { platform: text };
+  return { platform: JSON.stringify({ os, architecture, ...(variant && { variant }) }) };
 }
 
 /** An image's name keeps its slashes: the daemon's routes take the rest of the path as the name. */

@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly args?: readonly string[];
   /** Images to load; default one `busybox:latest`. */
   readonly images?: readonly BusyboxImageOptions[];
+  /** Done to the host before the daemon starts. */
+  readonly prepare?: (host: TestHost) => Promise<void>;
 }
 
 /** A daemon in a test host of its own, with the clients people use. */
@@ -45,6 +47,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   try {
     const lan = undo.use(await TestLan.start());
     const host = undo.use(await TestHost.start(lan));
+    await options.prepare?.(host);
     const daemon = undo.use(await Daemon.start(host, options.args));
     const engine = {
       lan,

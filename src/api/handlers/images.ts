@@ -1,5 +1,11 @@
 import { FairwayError, invalid, systemClock } from '../../base/index.ts';
-import type { ImageFilters, ProgressMessage } from '../../containers/images/index.ts';
+import {
+  type ImageFilters,
+  type Platform,
+  type ProgressMessage,
+  parsePlatform,
+  platformText,
+} from '../../containers/images/index.ts';
 import type { ApiDeps, RegistryAuth } from '../deps.ts';
 import { encodeHistory, encodeImage, encodeImageSummary } from '../encode/index.ts';
 import {
@@ -27,15 +33,16 @@ export function imageRoutes(deps: Deps): Route[] {
     { method: 'POST', path: '/images/create', handle: (call) => create(deps, call) },
     { method: 'POST', path: '/images/load', handle: (call) => load(deps, call) },
     { method: 'POST', path: '/images/prune', handle: (call) => prune(deps, call) },
-    { method: 'GET', path: '/images/get', handle: (call) => save(deps, namesOf(call)) },
+    { method: 'GET', path: '/images/get', handle: (call) => save(deps, call, namesOf(call)) },
     { method: 'GET', path: '/images/search', handle: () => refuse('searching a registry is not supported') },
     { method: 'GET', path: '/images/:name*/json', handle: (call) => inspect(deps, call) },
     {
       method: 'GET',
       path: '/images/:name*/history',
-      handle: async (call) => ok((await images.history(name(call))).map(encodeHistory)),
+      handle: async (call) =>
+        ok((await images.history(name(call), { platform: platformObject(call) })).map(encodeHistory)),
     },
-    { method: 'GET', path: '/images/:name*/get', handle: (call) => save(deps, [name(call)]) },
+    { method: 'GET', path: '/images/:name*/get', handle: (call) => save(deps, call, [name(call)]) },
     {
       method: 'POST',
       path: '/images/:name*/tag',
@@ -92,13 +99,20 @@ async function list({ images, clock = systemClock }: Deps, call: Call): Promise<
 }
 
 async function inspect({ images, facts }: Deps, call: Call): Promise<Answer> {
-  const [summary, { storageDriver }] = await Promise.all([images.inspect(call.params.name ?? ''), facts()]);
+  const [summary, { storageDriver }] = await Promise.all([
+    images.inspect(call.params.name ?? '', { platform: platformObject(call) }),
+    facts(),
+  ]);
   return ok(encodeImage(summary, { version: call.version, storageDriver }));
 }
 
-async function save({ images }: Deps, names: readonly string[]): Promise<Answer> {
+async function save({ images }: Deps, call: Call, names: readonly string[]): Promise<Answer> {
   if (names.length === 0) throw invalid('no_images', 'no images to save: the parameter "names" is empty');
-  return { status: 200, headers: { 'Content-Type': 'application/x-tar' }, body: await images.save(names) };
+  return {
+    status: 200,
+    headers: { 'Content-Type': 'application/x-tar' },
+    body: await images.save(names, { platform: platformObject(call) }),
+  };
 }
 
 /**
@@ -133,7 +147,9 @@ function archiveOf(call: Call): AsyncIterable<Uint8Array> {
 
 function load({ images }: Deps, call: Call): Promise<undefined> {
   return progressing(call, async (progress) => {
-    await images.load(archiveOf(call), { progress, signal: call.signal });
+    const quiet = boolOf(call.query, 'quiet');
+    const platform = platformObject(call);
+    await images.load(archiveOf(call), { progress, quiet, platform, signal: call.signal });
     return [];
   });
 }
@@ -160,6 +176,22 @@ function importFrom({ images }: Deps, call: Call, source: string): Promise<undef
     });
     return [{ status: id }];
   });
+}
+
+/** The newer parameters are JSON: `{"os":"linux","architecture":"arm64","variant":"v8"}`. */
+function platformObject(call: Call): Platform | undefined {
+  const text = textOf(call.query, 'platform');
+  if (text === undefined) return undefined;
+  if (!text.startsWith('{')) return parsePlatform(text);
+  try {
+    const { os, architecture, variant } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof os === 'string' && typeof architecture === 'string') {
+      return parsePlatform([os, architecture, ...(typeof variant === 'string' && variant ? [variant] : [])].join('/'));
+    }
+  } catch (error) {
+    if (error instanceof FairwayError) throw error;
+  }
+  throw invalid('invalid_platform', `invalid platform ${JSON.stringify(text)}: it must have "os" and "architecture"`);
 }
 
 function platformOf(text: string | undefined) {
@@ -231,7 +263,13 @@ async function push({ registry }: Deps, call: Call): Promise<undefined> {
   if (!send) refuse(`cannot push "${reference}": pushing to a registry is not supported; use "docker save"`);
   const auth = authOf(call);
   return progressing(call, async (progress) => {
-    await send(reference, { ...(auth ? { auth } : {}), progress, signal: call.signal });
+    const platform = platformObject(call);
+    await send(reference, {
+      ...(auth ? { auth } : {}),
+      ...(platform ? { platform: platformText(platform) } : {}),
+      progress,
+      signal: call.signal,
+    });
     return [];
   });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { humanSize, type ProgressMessage } from './archive/index.ts';
 import { digestOf, MEDIA_TYPE } from './format/index.ts';
 import { isDangling } from './lister.ts';
 import type { ImageEvent } from './namer.ts';
@@ -19,7 +20,7 @@ async function setUp() {
   const load = async (...images: TestImage[]): Promise<{ ids: string[]; lines: string[] }> => {
     const lines: string[] = [];
     const ids = await store.load(streamOf(await dockerArchive(images)), {
-      progress: ({ stream }) => lines.push(stream ?? ''),
+      progress: ({ stream }) => stream !== undefined && lines.push(stream),
     });
     return { ids, lines };
   };
@@ -257,7 +258,7 @@ describe('moving images', () => {
     const other = await setUp();
     const lines: string[] = [];
     await other.store.load(await store.save(['one', ids[1] ?? '']), {
-      progress: ({ stream }) => lines.push(stream ?? ''),
+      progress: ({ stream }) => stream !== undefined && lines.push(stream),
     });
     assert.deepEqual(lines, ['Loaded image: one:1\n', 'Loaded image: one:2\n', `Loaded image ID: ${ids[1]}\n`]);
     await assert.rejects(store.save(['nope']), { message: 'No such image: nope:latest' });
@@ -299,13 +300,65 @@ describe('moving images', () => {
     const named = { 'org.opencontainers.image.ref.name': 'example.org/app:7' };
     assert.deepEqual(await other.store.load(streamOf(await archive(named))), [image.id]);
     assert.deepEqual((await other.store.get(image.id)).repoTags, ['example.org/app:7']);
-    assert.equal((await other.store.get(image.id)).records[0]?.target.digest, digestOf(inner));
+    assert.equal((await other.store.get(image.id)).records[0]?.target.digest, image.manifestDescriptor.digest);
     // A bare tag names nothing.
     const bare = await setUp();
     await bare.store.load(streamOf(await archive({ 'org.opencontainers.image.ref.name': '7' })));
     assert.equal(isDangling(await bare.store.get(image.id)), true);
     const copy = await setUp();
     assert.deepEqual(await copy.store.load(await other.store.save(['example.org/app:7'])), [image.id]);
+  });
+
+  it('tells of the layers it unpacks, unless it is to be quiet', async () => {
+    const archive = await dockerArchive([{ tags: ['app:1'], layers: [await layer('a'), await layer('b')] }]);
+    const lines = async (options: { quiet?: boolean }): Promise<unknown[]> => {
+      const { store } = await setUp();
+      const messages: ProgressMessage[] = [];
+      await store.load(streamOf(archive), { ...options, progress: (message) => messages.push(message) });
+      return messages;
+    };
+    assert.deepEqual(await lines({ quiet: true }), [{ stream: 'Loaded image: app:1\n' }]);
+    const id = digestOf(await layer('a')).slice(7, 19);
+    const told = await lines({});
+    assert.equal(told.length, 5);
+    const size = (await layer('a')).length;
+    assert.deepEqual(told.slice(0, 2), [
+      {
+        status: 'Loading layer',
+        progressDetail: { current: 0, total: size },
+        progress: `[>${' '.repeat(49)}]  0B/${humanSize(size)}`,
+        id,
+      },
+      {
+        status: 'Loading layer',
+        progressDetail: { current: size, total: size },
+        progress: `[${'='.repeat(50)}]  ${humanSize(size)}/${humanSize(size)}`,
+        id,
+      },
+    ]);
+  });
+
+  it('takes and gives only the platform that is asked for', async () => {
+    const arm = { os: 'linux', architecture: 'arm64' };
+    const { store, load } = await setUp();
+    await load({ tags: ['app:1'], layers: [await layer('a')] });
+    const wrong = {
+      kind: 'notFound',
+      message:
+        'image with reference app:1 was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)',
+    } as const;
+    await assert.rejects(store.save(['app:1'], { platform: arm }), wrong);
+    await assert.rejects(store.inspect('app:1', { platform: arm }), wrong);
+    await assert.rejects(store.history('app:1', { platform: arm }), wrong);
+    const amd = { os: 'linux', architecture: 'amd64', variant: 'v2' };
+    assert.equal((await store.inspect('app:1', { platform: amd })).image.repoTags[0], 'app:1');
+    const archive = await dockerArchive([{ tags: ['app:1'], layers: [await layer('a')] }]);
+    const other = await setUp();
+    await assert.rejects(other.store.load(streamOf(archive), { platform: arm }), {
+      kind: 'notFound',
+      message: 'requested platform (linux/arm64) not found: image might be filtered out',
+    });
+    assert.equal((await other.store.load(streamOf(archive), { platform: amd })).length, 1);
   });
 
   it('minds neither a reader that goes away nor a blob that is gone', async () => {

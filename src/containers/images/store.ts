@@ -1,17 +1,27 @@
 import type { Readable } from 'node:stream';
-import { type Clock, Emitter, invalid, type Log, messageOf, silentLog, systemClock } from '../../base/index.ts';
+import {
+  type Clock,
+  Emitter,
+  invalid,
+  type Log,
+  messageOf,
+  notFound,
+  silentLog,
+  systemClock,
+} from '../../base/index.ts';
 import type { Descriptor, Mount } from '../containerd/index.ts';
 import {
   type ArchivedImage,
   type ImageToSave,
   importTree,
   interpretArchive,
+  loadingLayers,
   type Progress,
   readArchive,
   saveArchive,
 } from './archive/index.ts';
 import { type ImageEngine, LeasedBlobs, Leftovers } from './blobs/index.ts';
-import { Catalog, type Image, noSuchImage, referenceOf } from './catalog.ts';
+import { assertPlatform, Catalog, type Image, noSuchImage, referenceOf } from './catalog.ts';
 import { type CommitOptions, commitTree } from './committer.ts';
 import {
   DEFAULT_TAG,
@@ -20,6 +30,7 @@ import {
   hostPlatform,
   type Platform,
   parseReference,
+  platformText,
   repositoryOf,
   withDefaultTag,
 } from './format/index.ts';
@@ -48,6 +59,13 @@ export interface ImportOptions {
   readonly tag?: string | undefined;
   readonly message?: string | undefined;
   readonly changes?: readonly string[] | undefined;
+  readonly platform?: Platform | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LoadOptions {
+  readonly progress?: Progress;
+  readonly quiet?: boolean;
   readonly platform?: Platform | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -104,8 +122,9 @@ export class ImageStore {
     return this.#catalog.get(ref);
   }
 
-  async inspect(ref: string): Promise<ImageSummary> {
+  async inspect(ref: string, options: { readonly platform?: Platform | undefined } = {}): Promise<ImageSummary> {
     const image = await this.#catalog.get(ref);
+    assertPlatform(image, ref, options.platform);
     return { image, size: await this.#sizeOf(image) };
   }
 
@@ -118,24 +137,29 @@ export class ImageStore {
     return summaries;
   }
 
-  async history(ref: string): Promise<HistoryItem[]> {
+  async history(ref: string, options: { readonly platform?: Platform | undefined } = {}): Promise<HistoryItem[]> {
     const image = await this.#catalog.get(ref);
+    assertPlatform(image, ref, options.platform);
     return historyOf(image, await this.#unpacker.layerSizes(image));
   }
 
-  /** Reads a Docker or OCI archive. Resolves to the ids of its images; what `docker load` prints goes to `progress`. */
-  async load(
-    source: AsyncIterable<Uint8Array>,
-    options: { progress?: Progress; signal?: AbortSignal | undefined } = {},
-  ): Promise<string[]> {
-    const progress = options.progress ?? ignore;
+  /**
+   * Reads a Docker or OCI archive. Resolves to the ids of its images; what `docker load` prints goes to `progress`, without
+   * the single layers when `quiet`. With a platform, only its images are wanted.
+   */
+  async load(source: AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<string[]> {
+    const { progress = ignore, quiet = false, platform: wanted } = options;
     return LeasedBlobs.during(this.#engine, this.#clock.now(), async (blobs) => {
       const archive = await readArchive(source, blobs, { signal: options.signal });
-      const found = await interpretArchive(archive, { engine: this.#engine, blobs, platform: this.#platform });
+      const found = await interpretArchive(archive, { engine: this.#engine, blobs, platform: this.#platform, wanted });
+      if (found.length === 0 && wanted) {
+        const text = `requested platform (${platformText(wanted)}) not found: image might be filtered out`;
+        throw notFound('platform_missing', text);
+      }
       if (found.length === 0) throw invalid('invalid_archive', 'cannot load archive: it has no images');
       const ids: string[] = [];
       for (const image of found) {
-        await this.adopt(image.target, blobs.lease);
+        await this.adopt(image.target, blobs.lease, quiet ? {} : loadingLayers(progress));
         ids.push(await this.#nameLoaded(image, progress));
       }
       return ids;
@@ -183,12 +207,13 @@ export class ImageStore {
   }
 
   /** A Docker archive that OCI tools read too. A repository without a tag means all of its tags. */
-  async save(refs: readonly string[]): Promise<Readable> {
+  async save(refs: readonly string[], options: { readonly platform?: Platform | undefined } = {}): Promise<Readable> {
     const images = await this.#catalog.list();
     const chosen = new Map<string, { image: Image; names: Set<string> }>();
     for (const ref of refs) {
       const { image: found, names } = await this.#toSave(images, ref);
       for (const image of found) {
+        assertPlatform(image, ref, options.platform);
         const entry = chosen.get(image.id) ?? { image, names: new Set<string>() };
         for (const { name } of image.records) if (names.has(name)) entry.names.add(name);
         chosen.set(image.id, entry);

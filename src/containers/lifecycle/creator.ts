@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { type Clock, invalid, newId, rfc3339Nano, runAll } from '../../base/index.ts';
 import type { ContainerImages, ContainersOptions } from '../engine.ts';
 import { containerFolder } from '../engine.ts';
+import { assertPlatform, parsePlatform } from '../images/index.ts';
 import type { IoHub } from '../io/index.ts';
 import { type LimitAbilities, verifyResources } from '../limits/index.ts';
 import type { ConfiguredNetwork, ContainerSpec } from '../options.ts';
@@ -69,6 +70,7 @@ export class Creator {
     const undo: (() => unknown)[] = [() => registry.release(id, name)];
     try {
       const image = await images.get(spec.image);
+      assertPlatform(image, spec.image, spec.platform === undefined ? undefined : parsePlatform(spec.platform));
       const effective = effectiveOf(id, spec, image.config);
       // The folder first: after a crash it tells the next daemon that there may be a file tree.
       const folder = containerFolder(this.#options, id);

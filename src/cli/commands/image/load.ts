@@ -19,7 +19,10 @@ export const load: Command = {
     if (path !== '') await assertReadable(path);
     const archive = path === '' ? context.stdin : createReadStream(path);
     const quiet = flags.bool('quiet') || context.stdout.isTTY !== true;
-    await showProgress(context.client.images.load(archive, { quiet }), context.stdout);
+    await showProgress(
+      context.client.images.load(archive, { quiet, platform: flags.text('platform') }),
+      context.stdout,
+    );
     return 0;
   },
 };

@@ -16,7 +16,7 @@ export const push: Command = {
     const { repository, tag, registry } = parseImageName(image);
     if (image === repository && !flags.bool('quiet')) print(context, 'Using default tag: latest');
     const auth = registryAuth(context.env, registry);
-    const messages = context.client.images.push(repository, { tag, auth });
+    const messages = context.client.images.push(repository, { tag, platform: flags.text('platform'), auth });
     if (!flags.bool('quiet')) {
       await showProgress(messages, context.stdout);
       return 0;

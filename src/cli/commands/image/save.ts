@@ -15,7 +15,7 @@ export const save: Command = {
     if (path === '' && context.stdout.isTTY === true) {
       throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
     }
-    const tar = await context.client.images.save(args);
+    const tar = await context.client.images.save(args, { platform: flags.text('platform') });
     await pipeline(tar, path === '' ? context.stdout : createWriteStream(path), { end: path !== '' });
     return 0;
   },

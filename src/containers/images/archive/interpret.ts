@@ -2,6 +2,7 @@ import { invalid, messageOf } from '../../../base/index.ts';
 import type { Descriptor } from '../../containerd/index.ts';
 import type { ImageEngine, LeasedBlobs } from '../blobs/index.ts';
 import {
+  fitsPlatform,
   fullName,
   gcLabels,
   type IndexEntry,
@@ -30,7 +31,10 @@ export interface ArchivedImage {
 interface Deps {
   readonly engine: ImageEngine;
   readonly blobs: LeasedBlobs;
+  /** The machine's own. */
   readonly platform: Platform;
+  /** Only images of this one are wanted. */
+  readonly wanted?: Platform | undefined;
 }
 
 /** Finds the images of a Docker archive (`manifest.json`) or an OCI one (`index.json`) and completes their blobs. */
@@ -40,6 +44,13 @@ export async function interpretArchive(archive: StoredArchive, deps: Deps): Prom
   const oci = archive.tables.get('index.json');
   if (oci) return ociImages(oci, deps);
   throw invalid('invalid_archive', 'cannot load archive: it has neither a manifest.json nor an index.json');
+}
+
+/** What is read into memory as a whole. */
+const SMALL_MAX = 8 << 20;
+
+function tooLarge(name: string): Error {
+  return invalid('invalid_archive', `cannot load archive: its ${JSON.stringify(name)} is too large`);
 }
 
 interface DockerEntry {
@@ -80,7 +91,9 @@ async function dockerImages(archive: StoredArchive, bytes: Buffer, deps: Deps): 
   const images: ArchivedImage[] = [];
   for (const entry of dockerEntries(bytes)) {
     const config = found(archive, entry.Config);
-    const { rootfs } = parseConfig(await deps.engine.content.readAll(config.digest));
+    if (config.size > SMALL_MAX) throw tooLarge(entry.Config);
+    const { rootfs, ...platform } = parseConfig(await deps.engine.content.readAll(config.digest));
+    if (deps.wanted && !fitsPlatform(platform, deps.wanted)) continue;
     const expected = rootfs.diff_ids?.length ?? 0;
     if (expected !== entry.Layers.length) {
       throw invalid(
@@ -121,8 +134,8 @@ async function ociImages(bytes: Buffer, deps: Deps): Promise<ArchivedImage[]> {
   const images: ArchivedImage[] = [];
   for (const entry of parseIndex(bytes).manifests) {
     if (!isIndexType(entry.mediaType) && !isManifestType(entry.mediaType)) continue;
-    await completeTarget(entry, deps);
-    images.push({ target: bare(entry), names: annotatedNames(entry) });
+    const target = await completeTarget(entry, deps);
+    if (target) images.push({ target, names: annotatedNames(entry) });
   }
   return images;
 }
@@ -131,36 +144,43 @@ function bare({ mediaType, digest, size }: Descriptor): Descriptor {
   return { mediaType, digest, size };
 }
 
-/** Labels the manifests below a target so that they hold their blobs; refuses one whose own platform is not there. */
-async function completeTarget(target: Descriptor, { engine, platform }: Deps): Promise<void> {
+/**
+ * Finds the one manifest that a target means here (the wanted platform's, the machine's, or whatever there is) and labels it
+ * so that it holds its blobs. Null when there is none of the wanted platform.
+ */
+async function completeTarget(target: Descriptor, deps: Deps): Promise<Descriptor | null> {
+  const { engine, wanted } = deps;
   const held = async (digest: string): Promise<Buffer> => {
-    if (!(await engine.content.find(digest))) {
-      throw invalid('invalid_archive', `cannot load archive: it lacks the blob "${digest}"`);
-    }
+    const blob = await engine.content.find(digest);
+    if (!blob) throw invalid('invalid_archive', `cannot load archive: it lacks the blob "${digest}"`);
+    if (blob.size > SMALL_MAX) throw tooLarge(digest);
     return engine.content.readAll(digest);
   };
-  let manifestDigest = target.digest;
-  if (isIndexType(target.mediaType)) {
-    const index = parseIndex(await held(target.digest));
-    const labels: Record<string, string> = {};
-    const present: IndexEntry[] = [];
-    for (const [at, entry] of index.manifests.entries()) {
-      if (!(await engine.content.find(entry.digest))) continue;
-      labels[`containerd.io/gc.ref.content.m.${at}`] = entry.digest;
-      present.push(entry);
-    }
-    await engine.content.setLabels(target.digest, labels);
-    const selected = selectManifest({ ...index, manifests: present }, platform) ?? present[0];
-    if (!selected) throw invalid('invalid_archive', `cannot load archive: it has no manifest of "${target.digest}"`);
-    manifestDigest = selected.digest;
-  }
-  const manifest = parseManifest(await held(manifestDigest));
-  for (const { digest } of [manifest.config, ...manifest.layers]) {
+  const chosen = isIndexType(target.mediaType) ? await selectPresent(await held(target.digest), target, deps) : target;
+  if (!chosen) return null;
+  const manifest = parseManifest(await held(chosen.digest));
+  const config = parseConfig(await held(manifest.config.digest));
+  if (wanted && !fitsPlatform(config, wanted)) return null;
+  for (const { digest } of manifest.layers) {
     if (!(await engine.content.find(digest))) {
       throw invalid('invalid_archive', `cannot load archive: it lacks the blob "${digest}"`);
     }
   }
-  await engine.content.setLabels(manifestDigest, gcLabels(manifest));
+  await engine.content.setLabels(chosen.digest, gcLabels(manifest));
+  return bare(chosen);
+}
+
+async function selectPresent(bytes: Buffer, target: Descriptor, deps: Deps): Promise<IndexEntry | null> {
+  const index = parseIndex(bytes);
+  const present: IndexEntry[] = [];
+  for (const entry of index.manifests) {
+    const attached = entry.platform?.os === 'unknown';
+    if (!attached && (await deps.engine.content.find(entry.digest))) present.push(entry);
+  }
+  const selected = selectManifest({ ...index, manifests: present }, deps.wanted ?? deps.platform);
+  if (selected || deps.wanted) return selected ?? null;
+  if (present[0]) return present[0];
+  throw invalid('invalid_archive', `cannot load archive: it has no manifest of "${target.digest}"`);
 }
 
 function annotatedNames(entry: Descriptor): string[] {

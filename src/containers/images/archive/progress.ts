@@ -12,6 +12,30 @@ export interface ProgressMessage {
 
 export type Progress = (message: ProgressMessage) => void;
 
+/** Tells of layers that are unpacked while an archive is loaded. */
+export function loadingLayers(progress: Progress): {
+  onStart: (layer: { readonly size: number }, diffId: string) => void;
+  onDone: (layer: { readonly size: number }, diffId: string) => void;
+} {
+  const begun = new Set<string>();
+  const say = (current: number, total: number, diffId: string): void =>
+    progress({
+      status: 'Loading layer',
+      progressDetail: { current, total },
+      progress: progressBar(current, total),
+      id: diffId.slice('sha256:'.length, 'sha256:'.length + 12),
+    });
+  return {
+    onStart: ({ size }, diffId) => {
+      begun.add(diffId);
+      say(0, size, diffId);
+    },
+    onDone: ({ size }, diffId) => {
+      if (begun.has(diffId)) say(size, size, diffId);
+    },
+  };
+}
+
 const BAR_WIDTH = 50;
 
 /** `[=====>    ]  1.2MB/4.5MB`, as Docker draws it. */
