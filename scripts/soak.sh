@@ -11,4 +11,7 @@ sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:/usr/sbin:/sbin:$PATH"
 run() { node --test --test-timeout=1800000 --test-reporter=spec --test-reporter-destination=stdout "$@"; }
 FAIRWAY_SOAK_CONTAINERS=200 FAIRWAY_SOAK_PORTS=300 run test/e2e/510-no-packet-lost.test.ts
-FAIRWAY_RUNS=150 FAIRWAY_SEED=${FAIRWAY_SEED:-$(date +%s)} FAIRWAY_OWN_NAMESPACES_TIMEOUT_MS=1500000 run src/network/model.root.test.ts
+export FAIRWAY_SEED=${FAIRWAY_SEED:-$(date +%s)}
+echo "soak: seed $FAIRWAY_SEED"
+FAIRWAY_RUNS=2000 run src/api/fuzz.test.ts src/config/fuzz.test.ts
+FAIRWAY_RUNS=150 FAIRWAY_OWN_NAMESPACES_TIMEOUT_MS=1500000 run src/network/model.root.test.ts
