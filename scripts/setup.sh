@@ -35,6 +35,8 @@ if $tests; then
   need nft nftables
   need ping iputils-ping
   need ps procps
+  need iptables-legacy iptables
+  need ufw ufw
   need docker-registry docker-registry
   need git git
   need openssl openssl

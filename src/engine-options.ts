@@ -28,6 +28,7 @@ export function engineOptions(config: DaemonConfig, current: () => ReloadableCon
       pools: network.addressPools,
       ipForward: network.ipForward,
       relay: network.userlandProxy,
+      respectHostFirewall: network.respectHostFirewall,
       resolvConf: RESOLV_CONF,
       dns: { servers: network.dns, search: network.dnsSearch, options: network.dnsOptions },
     },

@@ -20,6 +20,7 @@ import {
   TransparentDriver,
 } from './drivers/index.ts';
 import { engineFacts } from './engine-facts.ts';
+import { watchPacketFilter } from './engine-packet-filter.ts';
 import { reconcilingAll } from './engine-reconciling.ts';
 import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
 import type { NetworkDriver, Store } from './model/index.ts';
@@ -31,9 +32,6 @@ import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from './services/ports/index.ts';
 import { NodePortRelay } from './services/relay/index.ts';
 import { SqliteStore } from './store/index.ts';
-
-/** How often the packet filter is looked at; a look takes a tenth of a millisecond. */
-const FLUSH_LOOK_MS = 1000;
 
 /** What a daemon is told; the configuration resolves to it. */
 export interface EngineOptions {
@@ -55,6 +53,8 @@ export interface EngineOptions {
     readonly ipForward: boolean;
     /** Relay what the kernel cannot translate (`--userland-proxy`). */
     readonly relay: boolean;
+    /** Published ports are reached from outside by way of the host's input chains (`--published-ports`). */
+    readonly respectHostFirewall: boolean;
     readonly resolvConf: string;
     /** `--dns` and its like; what is given stands in place of the host's. */
     readonly dns: ResolvConf;
@@ -128,7 +128,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
 
   const reconciler = networking.reconciler((ownerId) => parts.processOf(ownerId));
   undo.use(networking.watch(reconciler));
-  undo.defer(watchForFlush(firewall, clock, log));
+  undo.use(watchPacketFilter(firewall, { clock, log }));
 
   // The door.
   const serverOptions: ApiServerOptions = { version: options.version, experimental: options.facts().experimental };
@@ -189,7 +189,8 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
   const ports = new HostPortAllocator(hostPortDeps());
   const parents = new ParentLinks({ rtnl });
   const pools = options.network.pools.length > 0 ? options.network.pools : DEFAULT_LOCAL_POOLS;
-  const firewall = new NftFirewall({ nft, scratch: scratchNft, log });
+  const { respectHostFirewall } = options.network;
+  const firewall = new NftFirewall({ nft, scratch: scratchNft, log }, { respectHostFirewall });
   const drivers: readonly NetworkDriver[] = [
     new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
     new HostDriver(),
@@ -214,7 +215,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
       clock,
       log,
     },
-    { defaultBridge: options.network.defaultBridge },
+    { defaultBridge: options.network.defaultBridge, relayPublished: respectHostFirewall },
   );
   undo.defer(() => networking.stop());
   return { networking, firewall, resolver, hostServers, pools, drivers };
@@ -237,24 +238,6 @@ async function connectContainerd(options: EngineOptions, undo: AsyncDisposableSt
   return undo.use(
     await Containerd.connect({ socketPath, namespace, log, ...(snapshotter === undefined ? {} : { snapshotter }) }),
   );
-}
-
-/** A ruleset that somebody flushes whole (as a restart of `nftables.service` does) is made good within a second. */
-function watchForFlush(firewall: NftFirewall, clock: Clock, log: Log): () => void {
-  let stopped = false;
-  const look = async (): Promise<void> => {
-    try {
-      if (await firewall.restoreIfFlushed()) log.warn({}, 'somebody flushed the packet filter; ours is back');
-    } catch (error) {
-      log.error({ err: error }, 'the packet filter could not be made good after a flush');
-    }
-    if (!stopped) clock.after(FLUSH_LOOK_MS, () => void look());
-  };
-  const cancel = clock.after(FLUSH_LOOK_MS, () => void look());
-  return () => {
-    stopped = true;
-    cancel();
-  };
 }
 
 function pick({

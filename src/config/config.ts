@@ -64,6 +64,8 @@ export interface NetworkConfig {
   readonly firewall6: boolean;
   /** false: nothing is relayed that the kernel cannot translate (IPv6 to containers with IPv4 only). */
   readonly userlandProxy: boolean;
+  /** true: published ports are reached from outside only where the host's input chains let packets through. */
+  readonly respectHostFirewall: boolean;
   readonly addressPools: readonly AddressPoolConfig[];
   readonly dns: readonly Ip[];
   readonly dnsOptions: readonly string[];

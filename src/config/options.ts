@@ -63,6 +63,7 @@ const ROWS: readonly Row[] = [
   ['allow-direct-routing', 'flag', 'ignored'],
   ['firewall-backend', 'text', 'ignored'],
   ['userland-proxy', 'flag', 'used'],
+  ['published-ports', 'text', 'used'],
   ['userland-proxy-path', 'text', 'ignored'],
   ['host-gateway-ip', 'list', 'used', 'host-gateway-ips'],
   ['live-restore', 'flag', 'used'],

@@ -107,6 +107,7 @@ function resolveNetwork(values: Values): NetworkConfig {
   const bip6 = family(values, 'bip6', 6);
   const fixedCidr = family(values, 'fixed-cidr', 4);
   const bridge = values.text('bridge');
+  const userlandProxy = values.bool('userland-proxy') ?? true;
   if (bridge !== undefined && bridge !== 'none' && bip !== undefined) {
     throw wrong('bip', cidrText(bip), 'left out when "bridge" names a bridge: the two are mutually exclusive');
   }
@@ -129,13 +130,26 @@ function resolveNetwork(values: Values): NetworkConfig {
     ipForward: values.bool('ip-forward') ?? true,
     firewall4: values.bool('iptables') ?? true,
     firewall6: values.bool('ip6tables') ?? true,
-    userlandProxy: values.bool('userland-proxy') ?? true,
+    userlandProxy,
+    respectHostFirewall: respectsHostFirewall(values, userlandProxy),
     addressPools: poolsOf(values),
     dns: values.ips('dns'),
     dnsOptions: values.list('dns-opts'),
     dnsSearch: values.list('dns-search'),
     hostGatewayIps: values.ips('host-gateway-ips'),
   };
+}
+
+function respectsHostFirewall(values: Values, userlandProxy: boolean): boolean {
+  const mode = values.oneOf('published-ports', ['direct', 'respect-host-firewall']) ?? 'direct';
+  if (mode === 'respect-host-firewall' && !userlandProxy) {
+    throw wrong(
+      'published-ports',
+      mode,
+      '"direct" when "userland-proxy" is false: the proxy is what the host\'s firewall guards',
+    );
+  }
+  return mode === 'respect-host-firewall';
 }
 
 function family(values: Values, key: string, wanted: 4 | 6): Cidr | undefined {

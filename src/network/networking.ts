@@ -45,6 +45,8 @@ export interface NetworkingOptions {
   readonly netnsDir?: string;
   /** false: no network called `bridge`. */
   readonly defaultBridge?: DefaultBridge | false;
+  /** Every published port is served by the relay, which the packet filter leaves to it for what comes from outside. */
+  readonly relayPublished?: boolean;
 }
 
 export interface Networking {
@@ -72,7 +74,11 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const state = new NetworkState();
   const netnsDir = options.netnsDir ?? '/run/netns';
   const addresses = new AddressBook({ ipam });
-  const wiring = new Wiring({ host, firewall, ports, resolver, log, ...(relay === undefined ? {} : { relay }) });
+  const { relayPublished = false } = options;
+  const wiring = new Wiring(
+    { host, firewall, ports, resolver, log, ...(relay === undefined ? {} : { relay }) },
+    { relayPublished },
+  );
   const turns = new Serial<Id>();
   const { leases } = deps;
   const lent = new LentAddresses({ state, store, wiring, host, resolver, leases, turns, log });

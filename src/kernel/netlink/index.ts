@@ -6,9 +6,11 @@ export {
   type Attributes,
   type Message,
   MessageWriter,
+  MulticastSocket,
   NetlinkError,
   NetlinkSocket,
   readAttributes,
+  readMessages,
 } from './core/index.ts';
 export * from './fdb.ts';
 export type { Link, LinkDetails, LinkStatistics } from './link-decode.ts';

@@ -67,7 +67,7 @@ describe('the netlink codec', () => {
   it('never throws on attributes that make no sense', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 16, maxLength: 200 }), (body) => {
-        const message = { type: 16, flags: 0, sequence: 0, body };
+        const message = { type: 16, flags: 0, sequence: 0, portId: 0, body };
         decodeLink(message);
         decodeAddress(message);
         readAttributes(body).nested(1);
@@ -78,11 +78,14 @@ describe('the netlink codec', () => {
   it('passes on what the kernel says beyond the number', () => {
     const text = Buffer.from('\u0011\0\u0001\0Unknown type\0\0\0\0');
     const body = Uint8Array.from([...pack([4, -95]), ...new Uint8Array(16), ...text]);
-    const failure = failureIn({ type: 2, flags: c.NLM_F_CAPPED | c.NLM_F_ACK_TLVS, sequence: 1, body }, 'make it');
+    const failure = failureIn(
+      { type: 2, flags: c.NLM_F_CAPPED | c.NLM_F_ACK_TLVS, sequence: 1, portId: 0, body },
+      'make it',
+    );
     assert.equal(failure?.errno, 'EOPNOTSUPP');
     assert.equal(failure?.extended, 'Unknown type');
     assert.match(failure?.message ?? '', /^cannot make it: operation not supported.* \(EOPNOTSUPP\): Unknown type$/);
-    assert.equal(failureIn({ type: 2, flags: 0, sequence: 1, body: pack([4, 0]) }, 'x'), undefined);
+    assert.equal(failureIn({ type: 2, flags: 0, sequence: 1, portId: 0, body: pack([4, 0]) }, 'x'), undefined);
   });
 });
 

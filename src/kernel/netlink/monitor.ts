@@ -1,26 +1,8 @@
 import type { IpFamily } from '../../base/index.ts';
-import {
-  AF_NETLINK,
-  bindSocket,
-  isErrno,
-  MSG_TRUNC,
-  NETLINK_ADD_MEMBERSHIP,
-  NETLINK_ROUTE,
-  netlinkAddress,
-  type OwnedFd,
-  openSocket,
-  receiveDatagram,
-  SO_RCVBUF,
-  SOCK_NONBLOCK,
-  SOCK_RAW,
-  SOL_NETLINK,
-  SOL_SOCKET,
-  setSocketOption,
-  signalOnArrival,
-} from '../ffi/index.ts';
-import { type NetnsHandle, runInNetns } from '../netns/index.ts';
+import { NETLINK_ROUTE } from '../ffi/index.ts';
+import type { NetnsHandle } from '../netns/index.ts';
 import { type Address, decodeAddress } from './addresses.ts';
-import { uapi as c, familyOfAf, type Message, readAttributes, readMessages } from './core/index.ts';
+import { uapi as c, familyOfAf, type Message, MulticastSocket, readAttributes, readMessages } from './core/index.ts';
 import { decodeLink, type Link } from './link-decode.ts';
 import { decodeNeighbour, type Neighbour } from './neighbours.ts';
 import { decodeRoute, type Route } from './routes.ts';
@@ -57,80 +39,42 @@ const NETCONFMSG_LENGTH = 4;
 
 const QUEUE_BYTES = 1 << 20;
 
-/**
- * Hears of changes in one namespace. Node can wait for sockets of families it knows only, so the kernel sends SIGURG when
- * something arrives and the handler reads until nothing is left: no thread waits and nobody polls. Main thread only, as
- * worker threads hear no signals.
- */
+/** Hears of changes in one namespace. Main thread only, see {@link MulticastSocket}. */
 export class RtnlMonitor implements Disposable {
-  static readonly #open = new Set<RtnlMonitor>();
-  static #buffer: Uint8Array | undefined;
-  readonly #fd: OwnedFd;
+  readonly #socket: MulticastSocket;
   readonly #listener: (event: RtnlEvent) => void;
   readonly #onError: (error: unknown) => void;
 
-  private constructor(fd: OwnedFd, listener: (event: RtnlEvent) => void, onError: (error: unknown) => void) {
-    this.#fd = fd;
+  private constructor(options: MonitorOptions, listener: (event: RtnlEvent) => void) {
     this.#listener = listener;
-    this.#onError = onError;
+    this.#onError = options.onError ?? (() => {});
+    const groups = options.groups.flatMap((name) => GROUPS[name]);
+    this.#socket = MulticastSocket.open(
+      { protocol: NETLINK_ROUTE, groups, queueBytes: QUEUE_BYTES, netns: options.netns },
+      {
+        datagram: (bytes) => this.#read(bytes),
+        overrun: () => this.#tell({ kind: 'overrun' }),
+        error: this.#onError,
+      },
+    );
   }
 
   static open(options: MonitorOptions, listener: (event: RtnlEvent) => void): RtnlMonitor {
-    const open = (): OwnedFd => openSocket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_ROUTE);
-    const fd = options.netns === undefined ? open() : runInNetns(options.netns, open);
-    const monitor = new RtnlMonitor(fd, listener, options.onError ?? (() => {}));
-    if (RtnlMonitor.#open.size === 0) process.on('SIGURG', RtnlMonitor.#readAll);
-    RtnlMonitor.#open.add(monitor);
-    try {
-      setSocketOption(fd.fd, SOL_SOCKET, SO_RCVBUF, QUEUE_BYTES);
-      bindSocket(fd.fd, netlinkAddress());
-      signalOnArrival(fd.fd);
-      for (const group of options.groups.flatMap((name) => GROUPS[name])) {
-        setSocketOption(fd.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
-      }
-    } catch (error) {
-      monitor.close();
-      throw error;
-    }
-    return monitor;
+    return new RtnlMonitor(options, listener);
   }
 
   close(): void {
-    this.#fd.close();
-    RtnlMonitor.#open.delete(this);
-    if (RtnlMonitor.#open.size === 0) process.off('SIGURG', RtnlMonitor.#readAll);
+    this.#socket.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  static readonly #readAll = (): void => {
-    for (const monitor of [...RtnlMonitor.#open]) monitor.#read();
-  };
-
-  #read(): void {
-    while (!this.#fd.closed) {
-      const events = this.#receive();
-      if (events === undefined) return;
-      for (const event of events) this.#tell(event);
-    }
-  }
-
-  /** Everything is decoded before anybody hears of it: a listener may use the buffer's owner again. */
-  #receive(): RtnlEvent[] | undefined {
-    RtnlMonitor.#buffer ??= new Uint8Array(64 * 1024);
-    const buffer = RtnlMonitor.#buffer;
-    try {
-      const length = receiveDatagram(this.#fd.fd, buffer, MSG_TRUNC);
-      if (length === undefined) return undefined;
-      if (length > buffer.length) return [{ kind: 'overrun' }];
-      return readMessages(buffer.subarray(0, length)).flatMap((message) => eventOf(message) ?? []);
-    } catch (error) {
-      if (isErrno(error, 'ENOBUFS')) return [{ kind: 'overrun' }];
-      this.#onError(error);
-      return undefined;
-    }
+  /** Everything is decoded before anybody hears of it: the bytes do not last. */
+  #read(bytes: Uint8Array): void {
+    const events = readMessages(bytes).flatMap((message) => eventOf(message) ?? []);
+    for (const event of events) this.#tell(event);
   }
 
   #tell(event: RtnlEvent): void {

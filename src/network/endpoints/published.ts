@@ -96,14 +96,19 @@ export function portEntries(published: readonly PublishedPort[], targets: PortTa
   });
 }
 
-/** What the kernel cannot translate: from `::1`, and from a family that the container does not have. */
-export function relayedPorts(published: readonly PublishedPort[], targets: PortTargets): readonly RelayedPort[] {
+/** What the kernel cannot translate: from `::1`, and from a family that the container does not have. `all`: may not. */
+export function relayedPorts(
+  published: readonly PublishedPort[],
+  targets: PortTargets,
+  { all = false }: { readonly all?: boolean } = {},
+): readonly RelayedPort[] {
   return published.flatMap((port) => {
     if (port.hostPort === 0) return [];
     const six = familyOf(port.hostIp) === 6;
     const own = six ? targets.ipv6 : targets.ipv4;
     const other = six ? targets.ipv4 : targets.ipv6;
-    const needsRelay = own === undefined || (six && (isUnspecifiedIp(port.hostIp) || isLoopbackIp(port.hostIp)));
+    const untranslated = own === undefined || (six && (isUnspecifiedIp(port.hostIp) || isLoopbackIp(port.hostIp)));
+    const needsRelay = untranslated || (all && !isLoopbackIp(port.hostIp));
     const target = own ?? other;
     if (!needsRelay || target === undefined) return [];
     return [{ published: port, target: { ip: target.ip, port: port.containerPort } }];

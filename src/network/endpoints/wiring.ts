@@ -35,9 +35,11 @@ export interface WiringDeps {
  */
 export class Wiring {
   readonly #deps: WiringDeps;
+  readonly #relaying: { readonly all: boolean };
 
-  constructor(deps: WiringDeps) {
+  constructor(deps: WiringDeps, { relayPublished = false }: { readonly relayPublished?: boolean } = {}) {
     this.#deps = deps;
+    this.#relaying = { all: relayPublished };
   }
 
   /** Afterwards `sandbox` shows what is now, except its record. Returns the ports as they are published now. */
@@ -119,7 +121,7 @@ export class Wiring {
     const view = dnsView(sandbox.record, sandbox.endpoints);
     await runAll(
       [
-        () => this.#openRelay(sandbox, relayedPorts(sandbox.record.ports.published, targets)),
+        () => this.#openRelay(sandbox, relayedPorts(sandbox.record.ports.published, targets, this.#relaying)),
         () => (view.networkIds.length > 0 && !sandbox.record.host ? this.#deps.resolver.setView(view) : undefined),
       ],
       'cannot restore services of a sandbox',
@@ -170,7 +172,7 @@ export class Wiring {
     this.#keepRelay(sandbox, undo);
     await this.#holdAnew(sandbox, { requests, gateways: after }, undo);
     const published = publishedPorts(requested, sandbox.publication?.held.published ?? [], targets);
-    await this.#relay(sandbox, relayedPorts(published, targets), undo);
+    await this.#relay(sandbox, relayedPorts(published, targets, this.#relaying), undo);
     return published;
   }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { parseIp } from '../../base/index.ts';
+import { NftMonitor } from '../../kernel/index.ts';
 import type { FirewallEntry, Protocol } from '../../model/index.ts';
+import { NftFirewall } from './nft-firewall.ts';
 import { link, network, openPort, port, testId } from './testing/entries.ts';
 import { Lab } from './testing/lab.ts';
 
@@ -276,14 +279,50 @@ describe('the table', { timeout }, () => {
     assert.match(list(), /6 \. 8081 comment "network aaaaaaaaaaaa endpoint eeeeeeeeeeee" : 172\.30\.0\.2 \. 80/);
   });
 
-  it('is rebuilt without a change when it is looked after', async () => {
+  it('is heard of when somebody else changes it, and not when we do', async () => {
+    const heard: string[] = [];
+    using _monitor = NftMonitor.open({ netns: lab.host.ns }, (change) =>
+      heard.push(change.kind === 'table' ? change.table : change.kind),
+    );
     await lab.firewall.replaceAll(FWD);
+    await lab.firewall.apply({ add: [port('0.0.0.0:8080', '172.30.0.2:80')] });
     const before = list();
-    assert.equal(await lab.firewall.restoreIfFlushed(), false);
+    for (const script of [
+      'delete element inet fairway wildcard4 { tcp . 8080 }',
+      'flush chain inet fairway forward',
+      'delete table bridge fairway',
+      'flush ruleset',
+    ]) {
+      // By another process: this one's changes are its own.
+      execFileSync('nsenter', [`--net=${lab.host.path}`, 'nft', script]);
+      await lab.until(() => heard.length > 0);
+      assert.ok(
+        heard.every((table) => /^(inet|bridge) fairway(_user)?$/.test(table)),
+        heard.join(),
+      );
+      heard.length = 0;
+      assert.equal(await lab.firewall.restore(), true);
+      assert.equal(list(), before);
+      // Messages come in order: before this one nothing was heard of what we did.
+      execFileSync('nsenter', [`--net=${lab.host.path}`, 'nft', 'add table ip fwt_mark']);
+      await lab.until(() => heard.includes('ip fwt_mark'));
+      assert.deepEqual(heard, ['ip fwt_mark']);
+      lab.nft.run('delete table ip fwt_mark');
+      heard.length = 0;
+    }
+  });
+
+  it('stands beside one for rules of others, made where it is missing and never changed', async () => {
+    await lab.firewall.replaceAll(FWD);
+    lab.nft.run('add rule inet fairway_user forward counter drop');
+    const theirs = lab.nft.run('list table inet fairway_user');
+    lab.nft.run('delete table inet fairway');
+    await lab.firewall.restore();
+    await new NftFirewall({ nft: lab.nft }).replaceAll(FWD);
+    assert.equal(lab.nft.run('list table inet fairway_user'), theirs);
     lab.nft.run('flush ruleset');
-    assert.equal(await lab.firewall.restoreIfFlushed(), true);
-    assert.equal(list(), before);
-    assert.equal(await lab.firewall.restoreIfFlushed(), false);
+    await lab.firewall.restore();
+    assert.match(lab.nft.run('list table inet fairway_user'), /hook forward priority -10; policy accept;\n\t}/);
   });
 
   it('survives the loss of a single element, and tables of others stay as they are', async () => {
@@ -306,6 +345,6 @@ describe('the table', { timeout }, () => {
     assert.equal(list(), before);
     await lab.firewall.tearDown();
     await lab.firewall.tearDown();
-    assert.doesNotMatch(lab.nft.run('list tables'), /fairway/);
+    assert.doesNotMatch(lab.nft.run('list tables'), /fairway$/m);
   });
 });

@@ -4,7 +4,7 @@ import { tableDrift } from './compare.ts';
 import { DesiredState, type FirewallChange, type Step } from './desired.ts';
 import { GUARD_TABLE, readSpoofedFrames } from './guard.ts';
 import { renderChange, renderTable, renderTearDown } from './render.ts';
-import { TABLE, TABLES } from './ruleset.ts';
+import { type RulesetOptions, renderUserTable, TABLES, USER_TABLE } from './ruleset.ts';
 
 /** The slice of the kernel's nftables connection that is used: a script, done wholly or not at all; returns what it prints. */
 export interface NftScripts {
@@ -22,6 +22,8 @@ export interface NftFirewallDeps {
   readonly log?: Log;
 }
 
+export type NftFirewallOptions = RulesetOptions;
+
 /**
  * {@link Firewall} on one nftables table. All work is synchronous, so changes cannot overlap, and what we remember is
  * what the kernel last accepted.
@@ -30,11 +32,13 @@ export class NftFirewall implements Firewall {
   readonly #nft: NftScripts;
   readonly #log: Log;
   readonly #scratch: NftFirewallDeps['scratch'];
+  readonly #options: NftFirewallOptions;
   #desired = new DesiredState();
   /** False until the table is ours: what an earlier daemon left is unknown. */
   #installed = false;
 
-  constructor(deps: NftFirewallDeps) {
+  constructor(deps: NftFirewallDeps, options: NftFirewallOptions = {}) {
+    this.#options = options;
     this.#nft = deps.nft;
     this.#scratch = deps.scratch;
     this.#log = deps.log ?? silentLog;
@@ -62,13 +66,9 @@ export class NftFirewall implements Firewall {
     step.commit();
   }
 
-  /**
-   * Rebuilds the table when somebody flushed the whole ruleset (a restart of `nftables.service` does), and says whether it
-   * had to. Cheap enough for a timer: chains are listed, never elements.
-   */
-  async restoreIfFlushed(): Promise<boolean> {
-    if (!this.#installed || String(this.#nft.run('list chains inet')).includes(`table ${TABLE} {`)) return false;
-    this.#log.warn({}, 'the packet filter was flushed by somebody else; rebuilding it');
+  /** Rebuilds the tables after somebody changed them. False when there are none yet. */
+  async restore(): Promise<boolean> {
+    if (!this.#installed) return false;
     this.#replace(this.#desired.plan({}));
     return true;
   }
@@ -77,7 +77,7 @@ export class NftFirewall implements Firewall {
     if (!this.#installed || this.#scratch === undefined) return [];
     const there = String(this.#nft.run('list tables')).split('\n');
     const present = (table: string): boolean => there.includes(`table ${table}`);
-    const script = renderTable(this.#desired.plan({}).all());
+    const script = renderTable(this.#desired.plan({}).all(), this.#options);
     const wanted = this.#scratch((nft) => {
       nft.run(script);
       return TABLES.map((table) => nft.list(`table ${table}`));
@@ -104,7 +104,8 @@ export class NftFirewall implements Firewall {
   }
 
   #replace(step: Step): void {
-    this.#nft.run(renderTable(step.all()));
+    this.#nft.run(renderTable(step.all(), this.#options));
+    if (!this.#nft.list('tables').split('\n').includes(`table ${USER_TABLE}`)) this.#nft.run(renderUserTable());
     this.#installed = true;
     step.commit();
   }

@@ -1,6 +1,6 @@
 import { quoteString } from '../../kernel/index.ts';
 import type { Element } from './elements.ts';
-import { rulesetText, type SetName, TABLES, tableOf } from './ruleset.ts';
+import { type RulesetOptions, rulesetText, type SetName, TABLES, tableOf } from './ruleset.ts';
 
 /** Elements in one command: the parser's work for a command grows faster than its length. */
 const CHUNK = 1000;
@@ -17,8 +17,8 @@ export function renderChange(change: {
 }
 
 /** Our tables from nothing, in one transaction. `add` is there so that `delete` cannot fail. */
-export function renderTable(elements: readonly Element[]): string {
-  return `${renderTearDown()}${rulesetText()}${renderChange({ add: elements, remove: [] })}`;
+export function renderTable(elements: readonly Element[], options: RulesetOptions = {}): string {
+  return `${renderTearDown()}${rulesetText(options)}${renderChange({ add: elements, remove: [] })}`;
 }
 
 export function renderTearDown(): string {

@@ -21,18 +21,34 @@ export function tableOf(set: SetName): string {
 }
 
 /** Both tables without elements: working, empty rules. */
-export function rulesetText(): string {
-  return `${packetRulesetText()}${guardRulesetText()}`;
+export function rulesetText(options: RulesetOptions = {}): string {
+  return `${packetRulesetText(options)}${guardRulesetText()}`;
+}
+
+export interface RulesetOptions {
+  /**
+   * Published ports are translated for the host itself and for containers alone. What comes from elsewhere goes the way of
+   * every packet to this host, past its input chains, to the process that holds the port.
+   */
+  readonly respectHostFirewall?: boolean;
+}
+
+/** A place for rules of the operator's own, seen by every forwarded packet before ours. Made where it is missing, never changed. */
+export const USER_TABLE = 'inet fairway_user';
+
+export function renderUserTable(): string {
+  return `add table ${USER_TABLE}
+add chain ${USER_TABLE} forward { type filter hook forward priority filter - 10; policy accept; }
+`;
 }
 
 /**
  * The table of packets, without elements.
  *
- * An operator's own rules go into a table of their own, which we never look at: a base chain
- * `type filter hook forward priority filter - 10` there sees every forwarded packet before ours does (after DNAT; the
- * address a client dialled is `ct original ip daddr`), and what it drops stays dropped.
+ * An operator's own rules go into {@link USER_TABLE} or a table of their own: what they drop before our chain stays
+ * dropped (after DNAT; the address a client dialled is `ct original ip daddr`).
  */
-function packetRulesetText(): string {
+function packetRulesetText({ respectHostFirewall = false }: RulesetOptions): string {
   return `add table ${TABLE}
 table ${TABLE} {
   comment "managed by fairway: changes made here are lost"
@@ -62,7 +78,7 @@ ${setsText(6)}
   # routes nothing from ::1 to another link, so that is left to whoever listens there.
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
-    jump published
+    ${respectHostFirewall ? 'iifname @bridges ' : ''}jump published
   }
   chain output {
     type nat hook output priority -100; policy accept;

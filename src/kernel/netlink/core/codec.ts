@@ -100,6 +100,8 @@ export interface Message {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Of the socket that asked; 0: the kernel itself. */
+  readonly portId: number;
   readonly body: Uint8Array;
 }
 
@@ -118,6 +120,7 @@ export function readMessages(bytes: Uint8Array): Message[] {
       type: view.getUint16(at + 4, LITTLE),
       flags: view.getUint16(at + 6, LITTLE),
       sequence: view.getUint32(at + 8, LITTLE),
+      portId: view.getUint32(at + 12, LITTLE),
       body: bytes.subarray(at + HEADER_LENGTH, at + length),
     });
     at += align(length);

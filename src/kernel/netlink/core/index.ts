@@ -4,4 +4,5 @@ export * from './codec.ts';
 export * as uapi from './constants.ts';
 export * from './errors.ts';
 export * from './family.ts';
+export * from './multicast.ts';
 export * from './socket.ts';

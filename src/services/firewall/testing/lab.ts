@@ -136,6 +136,11 @@ export class Lab implements AsyncDisposable {
     };
   }
 
+  /** What comes by signal comes when the loop turns. */
+  async until(done: () => boolean): Promise<void> {
+    while (!done()) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#sockets.map((socket) => new Promise<void>((done) => socket.close(done))));
     this.nft.close();
