@@ -85,7 +85,7 @@ describe('sockets, sysctl, conntrack, mounts and probes', () => {
     holdPort({ protocol: 'udp', ip: LOOPBACK, port: localPort(six.fd), netns: ns }).close();
   });
 
-  it('hands a UDP socket of the namespace to dgram', { timeout: 20_000 }, async () => {
+  it('hands a UDP socket of the namespace to dgram', { timeout: 600_000 }, async () => {
     const fd = openUdpSocketIn(ns, LOOPBACK, 0);
     const port = localPort(fd);
     const server = udpSocket();
@@ -97,7 +97,7 @@ describe('sockets, sysctl, conntrack, mounts and probes', () => {
     assert.equal(String(message), 'hello');
   });
 
-  it('hands a TCP listener of the namespace to net', { timeout: 20_000 }, async () => {
+  it('hands a TCP listener of the namespace to net', { timeout: 600_000 }, async () => {
     const fd = openTcpListenerIn(ns, LOOPBACK, 0);
     const port = localPort(fd);
     const server = createServer((socket) => socket.end('hello'));
@@ -124,7 +124,7 @@ describe('sockets, sysctl, conntrack, mounts and probes', () => {
     );
   });
 
-  it('finds and forgets tracked flows by filter', { timeout: 20_000 }, async () => {
+  it('finds and forgets tracked flows by filter', { timeout: 600_000 }, async () => {
     using nft = Nft.open(ns);
     nft.run(
       'add table ip t; add chain ip t c { type filter hook output priority 0; }; add rule ip t c ct state new accept',
@@ -146,7 +146,7 @@ describe('sockets, sysctl, conntrack, mounts and probes', () => {
     assert.equal(flushConntrack({ protocol: 'udp', port }, ns), 0);
   });
 
-  it('announces addresses by ARP and by neighbour advertisement', { timeout: 20_000 }, async () => {
+  it('announces addresses by ARP and by neighbour advertisement', { timeout: 600_000 }, async () => {
     const mac = '02:42:ac:12:00:02' as Mac;
     const veth = rtnl.links.createVeth({ name: 'fwta0', peerName: 'fwta1', mac });
     const peer = rtnl.links.get('fwta1');

@@ -19,7 +19,7 @@ describe('the monitor', () => {
     assert.equal(openFdCount(), before);
   });
 
-  it('tells of links, addresses and routes as they come and go', { timeout: 20_000 }, async () => {
+  it('tells of links, addresses and routes as they come and go', { timeout: 600_000 }, async () => {
     using rtnl = Rtnl.open(ns);
     const events: RtnlEvent[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
