@@ -116,7 +116,7 @@ async function measure(enter: readonly string[], serverPid: number, asked: Asked
 /** What a program of ours loads first to be scheduled as the resolver is. */
 const RAISED = `data:text/javascript,${encodeURIComponent(`
 import { raisePriority } from '${new URL('../src/kernel/index.ts', import.meta.url).href}';
-raisePriority(-10);`)}`;
+raisePriority(-15);`)}`;
 
 /** Milliseconds of processor time that a process has taken. */
 function processorTime(pid: number): number {

@@ -63,10 +63,11 @@ export class Forwarder {
     this.#perOrigin = options.perOrigin ?? PER_ORIGIN;
   }
 
-  /** At once when it is known already. `question.packet` must not be changed afterwards. */
+  /** At once when it is known already. `question.packet` is not needed after the call. */
   forward(origin: Origin, question: Question): Buffer | Promise<Buffer> {
     const known = origin.upstreams.cache.find(question.packet, question.query);
-    return known === undefined ? this.#ask(origin, question) : limited(known, question);
+    if (known !== undefined) return limited(known, question);
+    return this.#ask(origin, { ...question, packet: Buffer.from(question.packet) });
   }
 
   async #ask(origin: Origin, question: Question): Promise<Buffer> {

@@ -20,8 +20,8 @@ import { Sandboxes } from './sandboxes.ts';
 
 const CONTROL_FD = 3;
 const PASSING_FD = 4;
-/** Answers are short and waited for; other work of ours can wait. */
-const NICE = -10;
+/** Answers are short and waited for, and cost less than asking; the work of others can wait. */
+const NICE = -15;
 /** After it has been succeeded: what it awaits has come or failed by then. */
 const LAST_WORDS_MS = 20_000;
 const ANY: Readonly<Record<4 | 6, Ip>> = { 4: parseIp('0.0.0.0'), 6: parseIp('::') };

@@ -37,7 +37,8 @@ export function ownServers(view: DnsView): readonly Ip[] {
 /** Answers the queries of one sandbox from the zone; pure but for a cache of encoded answers. */
 export class Responder {
   readonly #zone: Zone;
-  readonly #cache = new Map<string, Answer>();
+  /** Undefined: others know, or nobody. */
+  readonly #cache = new Map<string, Answer | undefined>();
   #cacheVersion = -1;
   #view: DnsView;
 
@@ -73,9 +74,8 @@ export class Responder {
       this.#cacheVersion = this.#zone.version;
     }
     const cached = this.#cache.get(query.key);
-    if (cached !== undefined) return cached;
+    if (cached !== undefined || this.#cache.has(query.key)) return cached;
     const answer = this.#lookUp(query) ?? (this.#mayForward() ? undefined : NO_SUCH_NAME);
-    if (answer === undefined) return undefined;
     if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
     this.#cache.set(query.key, answer);
     return answer;

@@ -110,7 +110,7 @@ export class Sandboxes {
       const response = sandbox.responder.respond(packet, transport);
       if (response === undefined || Buffer.isBuffer(response)) return response;
       const upstream = sandbox.own.servers.length > 0 ? sandbox.own : this.#host;
-      const question = { packet: Buffer.from(packet), query: response.query, transport };
+      const question = { packet, query: response.query, transport };
       return this.#forwarder.forward({ upstreams: upstream, inFlight: sandbox.inFlight }, question);
     };
     sandbox.ends.push(serveUdp(sandbox.sockets.udp, handler, this.#batch));

@@ -10,7 +10,7 @@ const MAX_BATCHES = 4;
 /**
  * Serves datagrams on a bound socket, which it owns from now on. Returns the end: it stops reading; answers that are still
  * awaited go out. Node says when something is there and reads the first datagram; the rest is read and answered many at a
- * time, in memory that is used again, which doubles the rate.
+ * time, in memory that is used again, which takes a third off the processor time of each.
  */
 export function serveUdp(fd: number, handler: Handler, batch: DatagramBatch): () => void {
   const socket: Socket = createSocket({ type: 'udp4', lookup: numericLookup });
