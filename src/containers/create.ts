@@ -83,6 +83,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       containerd,
       images,
       registry,
+      store,
       announcer,
       facts,
       linkEnvironment: (container) => wiring.linkEnvironment(container),
@@ -135,7 +136,7 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
   );
   const leftovers = new Leftovers({ containerd, images, registry }, options);
   const restorer = new Restorer({
-    ...{ containerd, registry, volumes, wiring, io, remover, leftovers, service: containers, log },
+    ...{ containerd, registry, volumes, wiring, io, execs, remover, leftovers, service: containers, log },
   });
   const reconciler = new ContainerReconciler({ containerd, registry, leftovers, service: containers, clock, log });
   return {

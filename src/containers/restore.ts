@@ -2,6 +2,7 @@ import { type Log, messageOf } from '../base/index.ts';
 import type { SandboxRecord } from '../model/index.ts';
 import type { TaskProcess } from './containerd/index.ts';
 import type { ContainerEngine } from './engine.ts';
+import type { ExecService } from './exec/index.ts';
 import type { IoHub } from './io/index.ts';
 import type { Leftovers } from './leftovers.ts';
 import type { ContainerService, Remover } from './lifecycle/index.ts';
@@ -16,6 +17,7 @@ export interface RestorerDeps {
   readonly volumes: VolumeStore;
   readonly wiring: Wiring;
   readonly io: IoHub;
+  readonly execs: Pick<ExecService, 'restore'>;
   readonly remover: Remover;
   readonly service: ContainerService;
   readonly log: Log;
@@ -59,6 +61,7 @@ export class Restorer {
         this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'an address is not kept');
       }
     }
+    await this.#deps.execs.restore();
     for (const container of registry.all()) {
       try {
         await this.#restoreOne(container, tasks.get(container.id));

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { existsSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import {
   type Clock,
@@ -11,6 +11,7 @@ import {
   newId,
   notFound,
 } from '../../base/index.ts';
+import type { Store } from '../../model/index.ts';
 import { ContainerdError, type Exit } from '../containerd/index.ts';
 import type { ExecOptions, Execs, ExecView, StreamSession } from '../contract.ts';
 import { type ContainerEngine, type ContainerImages, type ContainersOptions, pipeFolder } from '../engine.ts';
@@ -20,18 +21,22 @@ import { execProcess, type HostFacts } from '../spec/index.ts';
 import {
   DEFAULT_DETACH_KEYS,
   makePipes,
-  openReader,
   openWriter,
   type PipePaths,
+  type PipeRequest,
   parseDetachKeys,
+  pipePaths,
   removePipes,
   SharedStdin,
 } from '../streams/index.ts';
+import { type ExecRecord, ExecRecords } from './exec-records.ts';
+import { Outputs } from './outputs.ts';
 
 export interface ExecServiceDeps {
   readonly containerd: Pick<ContainerEngine, 'tasks'>;
   readonly images: Pick<ContainerImages, 'mountsOf'>;
   readonly registry: Registry;
+  readonly store: Store;
   readonly announcer: Announcer;
   readonly facts: () => HostFacts;
   /** What legacy links say, as it is now. */
@@ -47,22 +52,38 @@ interface Exec {
   status: 'created' | 'running' | 'ended';
   exitCode: number | undefined;
   pid: number;
+  /** Which pipes it was started with. */
+  pipes: PipeRequest;
+  /** It no longer matters whether its container is removed. */
+  unlisten: () => void;
 }
 
+const NO_PIPES: PipeRequest = { stdin: false, stdout: false, stderr: false };
 const DRAIN_MS = 2_000;
 /** Ended ones are forgotten after a while, as Docker does. */
 const KEEP_MS = 300_000;
 
-/** Further processes in running containers. They live in memory: the next daemon does not know them. */
+/** Further processes in running containers. From their start on they are stored: the next daemon sees their ends. */
 export class ExecService implements Execs {
   readonly #deps: ExecServiceDeps;
   readonly #options: ContainersOptions;
   readonly #execs = new Map<string, Exec>();
+  readonly #records: ExecRecords;
   readonly #stop = new AbortController();
 
   constructor(deps: ExecServiceDeps, options: ContainersOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#records = new ExecRecords(deps);
+  }
+
+  /** Takes up what an earlier daemon started. To be called when containers are known, and before ended ones are cleaned up. */
+  async restore(): Promise<void> {
+    for (const record of await this.#records.load()) {
+      const container = this.#deps.registry.find(record.containerId);
+      if (container) this.#adopt(record, container);
+      else await this.#records.delete(record.id);
+    }
   }
 
   async create(ref: string, options: ExecOptions): Promise<string> {
@@ -71,8 +92,17 @@ export class ExecService implements Execs {
     if (options.cmd.length === 0)
       throw new FairwayError('No exec command specified', { code: 'no_command', kind: 'invalid' });
     if (options.detachKeys) parseDetachKeys(options.detachKeys);
-    const exec: Exec = { id: newId(), container, options, status: 'created', exitCode: undefined, pid: 0 };
-    this.#execs.set(exec.id, exec);
+    const exec: Exec = {
+      id: newId(),
+      container,
+      options,
+      status: 'created',
+      exitCode: undefined,
+      pid: 0,
+      pipes: NO_PIPES,
+      unlisten: () => {},
+    };
+    this.#know(exec);
     container.execIds.add(exec.id);
     this.#say(exec, `exec_create: ${options.cmd.join(' ')}`);
     return exec.id;
@@ -87,11 +117,12 @@ export class ExecService implements Execs {
     options.onAccepted?.();
     const wants = (attached: boolean): boolean => attached && !options.detach;
     const { tty } = exec.options;
-    const paths = makePipes(pipeFolder(this.#options, exec.container.id), id.slice(0, 16), {
+    exec.pipes = {
       stdin: wants(exec.options.attachStdin),
       stdout: wants(exec.options.attachStdout) || (tty && !options.detach),
       stderr: wants(exec.options.attachStderr) && !tty,
-    });
+    };
+    const paths = makePipes(pipeFolder(this.#options, exec.container.id), id.slice(0, 16), exec.pipes);
     const outputs = new Outputs(paths);
     try {
       return await this.#launch(exec, paths, outputs, options);
@@ -212,6 +243,7 @@ export class ExecService implements Execs {
       await tasks.resizePty(container.id, { ...options.size, execId: id }).catch(() => {});
     }
     this.#say(exec, `exec_start: ${exec.options.cmd.join(' ')}`);
+    await this.#save(exec);
     const session = options.detach ? undefined : this.#session(exec, paths, outputs);
     this.#watch(exec, { paths, outputs, exit }).catch((error: unknown) => {
       this.#deps.log.warn({ exec: id, reason: messageOf(error) }, 'cleaning up after an exec failed');
@@ -284,13 +316,14 @@ export class ExecService implements Execs {
     exec.exitCode = exitCode;
     exec.status = 'ended';
     exec.pid = 0;
+    await this.#save(exec);
     await this.#drained(outputs);
     outputs.end();
     this.#say(exec, 'exec_die', { exitCode: String(exitCode) });
     removePipes(paths);
     await tasks.deleteProcess(container.id, id).catch(() => {});
     container.execIds.delete(id);
-    this.#deps.clock.after(KEEP_MS, () => this.#forget(exec));
+    this.#forgetLater(exec);
   }
 
   async #drained(outputs: Outputs): Promise<void> {
@@ -330,7 +363,7 @@ export class ExecService implements Execs {
   #failed(exec: Exec, error: unknown): Error {
     exec.status = 'ended';
     exec.container.execIds.delete(exec.id);
-    this.#deps.clock.after(KEEP_MS, () => this.#forget(exec));
+    this.#forgetLater(exec);
     if (!(error instanceof ContainerdError)) {
       exec.exitCode = 126;
       return error instanceof Error ? error : internal('exec_failed', messageOf(error));
@@ -351,9 +384,49 @@ export class ExecService implements Execs {
     return exec;
   }
 
+  /** Until it is forgotten, at the latest with its container. */
+  #know(exec: Exec): void {
+    this.#execs.set(exec.id, exec);
+    exec.unlisten = exec.container.removed.on(() => this.#forget(exec));
+  }
+
+  #forgetLater(exec: Exec): void {
+    this.#deps.clock.after(KEEP_MS, () => this.#forget(exec));
+  }
+
   #forget(exec: Exec): void {
+    exec.unlisten();
     exec.container.execIds.delete(exec.id);
-    this.#execs.delete(exec.id);
+    if (!this.#execs.delete(exec.id) || this.#stop.signal.aborted) return;
+    this.#records.delete(exec.id).catch((error: unknown) => {
+      this.#deps.log.warn({ exec: exec.id, reason: messageOf(error) }, 'the record of an exec stays');
+    });
+  }
+
+  async #save({ id, container, options, pid, pipes, exitCode }: Exec): Promise<void> {
+    if (!this.#execs.has(id)) return;
+    const ended = exitCode === undefined ? {} : { exitCode };
+    await this.#records.save({ version: 1, id, containerId: container.id, options, pid, pipes, ...ended });
+  }
+
+  #adopt({ id, options, pid, pipes, exitCode }: ExecRecord, container: Container): void {
+    const status = exitCode === undefined ? 'running' : 'ended';
+    const exec: Exec = { id, container, options, status, exitCode, pid, pipes, unlisten: () => {} };
+    this.#know(exec);
+    if (status === 'ended') {
+      this.#forgetLater(exec);
+      return;
+    }
+    container.execIds.add(id);
+    const paths = pipePaths(pipeFolder(this.#options, container.id), id.slice(0, 16), pipes);
+    // After a restart of the machine there are none.
+    const outputs = new Outputs(paths.stdout && !existsSync(paths.stdout) ? {} : paths);
+    outputs.discard();
+    const exit = this.#deps.containerd.tasks.wait(container.id, { execId: id, signal: this.#stop.signal });
+    exit.catch(() => {});
+    this.#watch(exec, { paths, outputs, exit }).catch((error: unknown) => {
+      this.#deps.log.warn({ exec: id, reason: messageOf(error) }, 'cleaning up after an exec failed');
+    });
   }
 
   #say(exec: Exec, action: string, more: Readonly<Record<string, string>> = {}): void {
@@ -376,76 +449,4 @@ function failureSession(tty: boolean, failure: Error): StreamSession {
   const stdout = new PassThrough();
   stdout.end(`${failure.message}\r\n`);
   return { tty, stdout, detach: () => stdout.destroy() };
-}
-
-/** The outputs of one exec: straight from the pipe to its one client, who may be slow. */
-class Outputs {
-  readonly stdout: Socket | undefined;
-  readonly stderr: Socket | undefined;
-  readonly closed: Promise<void>;
-  onDestroy: () => void = () => {};
-  #clients: { readonly stdout?: PassThrough; readonly stderr?: PassThrough } = {};
-
-  constructor(paths: PipePaths) {
-    this.stdout = paths.stdout === undefined ? undefined : openReader(paths.stdout);
-    this.stderr = paths.stderr === undefined ? undefined : openReader(paths.stderr);
-    const ends = [this.stdout, this.stderr].map((source) => {
-      source?.on('error', () => {});
-      return source ? new Promise<void>((resolve) => source.once('close', resolve)) : Promise.resolve();
-    });
-    this.closed = Promise.all(ends).then(() => {});
-  }
-
-  /** Waits for its client to read on. */
-  get blocked(): boolean {
-    const { stdout, stderr } = this.#clients;
-    return (stdout?.writableNeedDrain ?? false) || (stderr?.writableNeedDrain ?? false);
-  }
-
-  clients(): { readonly stdout?: PassThrough; readonly stderr?: PassThrough } {
-    const join = (source: Socket | undefined): PassThrough | undefined => {
-      if (!source) return undefined;
-      const client = new PassThrough();
-      client.on('error', () => {});
-      // Its end comes with the exit code, not before: clients ask for the code as soon as the output ends.
-      source.pipe(client, { end: false });
-      // A client that has gone must not keep the process from writing.
-      client.once('close', () => {
-        source.unpipe(client);
-        source.resume();
-      });
-      return client;
-    };
-    const stdout = join(this.stdout);
-    const stderr = join(this.stderr);
-    this.#clients = { ...(stdout && { stdout }), ...(stderr && { stderr }) };
-    return this.#clients;
-  }
-
-  leave(): void {
-    const { stdout, stderr } = this.#clients;
-    for (const [source, client] of [
-      [this.stdout, stdout],
-      [this.stderr, stderr],
-    ] as const) {
-      if (!source || !client) continue;
-      source.unpipe(client);
-      client.end();
-      source.resume();
-    }
-    this.#clients = {};
-  }
-
-  /** The process is gone and all is read, or nothing more is waited for. */
-  end(): void {
-    this.#clients.stdout?.end();
-    this.#clients.stderr?.end();
-    this.destroy();
-  }
-
-  destroy(): void {
-    this.stdout?.destroy();
-    this.stderr?.destroy();
-    this.onDestroy();
-  }
 }

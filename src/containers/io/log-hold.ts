@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type Clock, type Log, messageOf } from '../../base/index.ts';
 import { Readiness } from '../../kernel/index.ts';
@@ -5,7 +7,7 @@ import type { Store } from '../../model/index.ts';
 import { type ContainersOptions, pipeFolder } from '../engine.ts';
 import { LogWriter } from '../logs/index.ts';
 import { type Container, Registry } from '../records/index.ts';
-import { makeHolds, outputPaths, pipePaths } from '../streams/index.ts';
+import { makeHolds, openReader, outputPaths, pipePaths } from '../streams/index.ts';
 import { logFileOf, logSettingsOf } from './log-settings.ts';
 import { Recorder } from './recorder.ts';
 
@@ -46,10 +48,13 @@ export async function holdLogs(deps: LogHoldDeps, options: LogHoldOptions): Prom
         return [];
       }
     });
+  const execs = registry.all().flatMap((container) => (container.running ? execOutputs(container, options) : []));
+  for (const output of execs) output.ref().resume();
   return {
     count: held.length,
     ended: Promise.all(held.map(({ ended }) => ended)).then(() => {}),
     release: async () => {
+      for (const output of execs) output.destroy();
       await Promise.all(held.map((recorder) => recorder.release()));
     },
   };
@@ -67,4 +72,13 @@ function hold(
   makeHolds(paths);
   const writer = new LogWriter({ clock, log }, logFileOf(container, options), logSettingsOf(container, options));
   return new Recorder({ readiness, writer, log }, { paths, resumed: true });
+}
+
+/** Outputs of execs that go on: they have no log, and nobody is attached, but they must not wait either. */
+function execOutputs({ id }: Container, options: LogHoldOptions): Socket[] {
+  const folder = pipeFolder(options, id);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => /^[0-9a-f]+-std(?:out|err)$/.test(name))
+    .map((name) => openReader(join(folder, name)).on('error', () => {}));
 }
