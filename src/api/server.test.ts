@@ -103,9 +103,9 @@ const REFUSALS: readonly Refusal[] = [
   { request: ['GET', '/networks?filters={"type":["odd"]}'], status: 400, message: "invalid filter: 'type'='odd'" },
   { request: ['GET', '/networks?filters={"colour":["red"]}'], status: 400, message: "invalid filter 'colour'" },
   { request: ['GET', '/networks?filters=red'], status: 400, message: 'invalid filter: red' },
-  { request: ['POST', '/networks/bridge/connect', {}], status: 400, message: /container name or ID/ },
+  { request: ['POST', '/networks/bridge/connect', {}], status: 400, message: 'invalid name or ID supplied: ""' },
   {
-    request: ['POST', '/networks/nowhere/connect', { Container: 'c' }],
+    request: ['POST', '/networks/nowhere/connect', { Container: 'present' }],
     status: 404,
     message: 'network nowhere not found',
   },
@@ -113,7 +113,7 @@ const REFUSALS: readonly Refusal[] = [
     request: [
       'POST',
       '/networks/bridge/connect',
-      { Container: 'c', EndpointConfig: { IPAMConfig: { IPv4Address: 'x' } } },
+      { Container: 'present', EndpointConfig: { IPAMConfig: { IPv4Address: 'x' } } },
     ],
     status: 400,
     message: 'invalid IPv4 address: x',
@@ -201,7 +201,7 @@ const REFUSALS: readonly Refusal[] = [
     message: 'user-specified IP address is supported on user-defined networks only',
   },
   {
-    request: ['POST', '/networks/bridge/connect', { Container: 'c', EndpointConfig: { Aliases: ['a'] } }],
+    request: ['POST', '/networks/bridge/connect', { Container: 'present', EndpointConfig: { Aliases: ['a'] } }],
     status: 400,
     message: 'network-scoped aliases are only supported for user-defined networks',
   },
@@ -237,6 +237,13 @@ const REFUSALS: readonly Refusal[] = [
 ];
 
 describe('what is refused', () => {
+  before(async () => {
+    assert.equal((await call('POST', '/containers/create?name=present', { body: { Image: 'busybox' } })).status, 201);
+  });
+  after(async () => {
+    assert.equal((await call('DELETE', '/containers/present')).status, 204);
+  });
+
   for (const { request, status, message } of REFUSALS) {
     const [method, path, body, headers] = request;
     const shown = body === undefined ? '' : ` ${JSON.stringify(body).slice(0, 100)}`;
