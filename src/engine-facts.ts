@@ -14,12 +14,14 @@ export interface FactsSources {
   readonly containerd: Containerd;
   readonly pools: readonly { readonly base: Cidr; readonly size: number }[];
   readonly drivers: readonly NetworkDriver[];
+  /** What others' rules keep from containers. */
+  readonly foreignRules: () => readonly string[];
 }
 
 /** What `docker info` and `docker version` tell of this daemon. */
 export async function engineFacts(
   options: EngineOptions,
-  { id, containerd, pools, drivers }: FactsSources,
+  { id, containerd, pools, drivers, foreignRules }: FactsSources,
 ): Promise<EngineFacts> {
   const cgroupVersion = existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1';
   const limits = readLimitAbilities();
@@ -45,7 +47,7 @@ export async function engineFacts(
     },
     runcVersion: await runcVersion(),
     securityOptions: ['name=seccomp,profile=builtin'],
-    warnings: limitWarnings(limits, cgroupVersion),
+    warnings: [...limitWarnings(limits, cgroupVersion), ...foreignRules().map((text) => `WARNING: ${text}`)],
   };
 }
 

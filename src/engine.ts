@@ -20,6 +20,7 @@ import {
   TransparentDriver,
 } from './drivers/index.ts';
 import { engineFacts } from './engine-facts.ts';
+import { foreignRuleWarnings } from './engine-foreign-rules.ts';
 import { watchPacketFilter } from './engine-packet-filter.ts';
 import { reconcilingAll } from './engine-reconciling.ts';
 import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
@@ -90,7 +91,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
 
-  const { networking, firewall, resolver, hostServers, pools, drivers } = openNetworking(
+  const { networking, firewall, foreignRules, resolver, hostServers, pools, drivers } = openNetworking(
     options,
     { id, store, events, clock, log },
     undo,
@@ -129,6 +130,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   const reconciler = networking.reconciler((ownerId) => parts.processOf(ownerId));
   undo.use(networking.watch(reconciler));
   undo.use(watchPacketFilter(firewall, { clock, log }));
+  for (const warning of foreignRules()) log.warn({}, warning);
 
   // The door.
   const serverOptions: ApiServerOptions = { version: options.version, experimental: options.facts().experimental };
@@ -140,7 +142,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
       registry,
       events,
       reconciling: reconcilingAll([reconciler, parts.reconciler]),
-      facts: () => engineFacts(options, { id, containerd, pools, drivers }),
+      facts: () => engineFacts(options, { id, containerd, pools, drivers, foreignRules }),
       clock,
       log,
     },
@@ -218,7 +220,8 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
     { defaultBridge: options.network.defaultBridge, relayPublished: respectHostFirewall },
   );
   undo.defer(() => networking.stop());
-  return { networking, firewall, resolver, hostServers, pools, drivers };
+  const foreignRules = (): readonly string[] => foreignRuleWarnings({ nft, rtnl, firewall, log });
+  return { networking, firewall, foreignRules, resolver, hostServers, pools, drivers };
 }
 
 async function connectContainerd(options: EngineOptions, undo: AsyncDisposableStack, log: Log): Promise<Containerd> {

@@ -157,6 +157,27 @@ describe('Fairway beside other rules', { timeout: 240_000 }, () => {
     await open('lan', target);
   });
 
+  test('says which chain of others keeps packets from containers, and what to do', async () => {
+    const { host, daemon } = engine;
+    const target = `${host.address}:8080`;
+    const warnings = async (): Promise<string> => docker('info -f {{.Warnings}}');
+    assert.doesNotMatch(await warnings(), /forwarded packets/);
+    await host.ok(words('iptables-nft -P FORWARD DROP'));
+    await closed('lan', target);
+    const said = /chain FORWARD of nftables table ip filter drops forwarded packets of fairway0 \(its policy is drop\)/;
+    assert.match(await warnings(), said);
+    await daemon.stop();
+    await daemon.start();
+    assert.match(daemon.log, said);
+    // As it says.
+    for (const script of (await warnings()).match(/nft (insert rule [^;\]]* accept)/g) ?? []) {
+      await nft(script.replace('nft ', ''));
+    }
+    await open('lan', target);
+    assert.doesNotMatch(await warnings(), /forwarded packets/);
+    await nft('delete table ip filter');
+  });
+
   test('notices what others do to its tables, at once, and says so', async () => {
     const { host, daemon } = engine;
     const ours = async (): Promise<string> =>
