@@ -60,6 +60,7 @@ export function imageRoutes(deps: Deps): Route[] {
           await images.remove(name(call), {
             force: boolOf(call.query, 'force'),
             noPrune: boolOf(call.query, 'noprune'),
+            platforms: call.query.getAll('platforms').map(parsePlatformText),
           }),
         ),
     },
@@ -181,7 +182,10 @@ function importFrom({ images }: Deps, call: Call, source: string): Promise<undef
 /** The newer parameters are JSON: `{"os":"linux","architecture":"arm64","variant":"v8"}`. */
 function platformObject(call: Call): Platform | undefined {
   const text = textOf(call.query, 'platform');
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parsePlatformText(text);
+}
+
+function parsePlatformText(text: string): Platform {
   if (!text.startsWith('{')) return parsePlatform(text);
   try {
     const { os, architecture, variant } = JSON.parse(text) as Record<string, unknown>;

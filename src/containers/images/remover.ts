@@ -1,10 +1,12 @@
 import { conflict, shortId } from '../../base/index.ts';
 import type { ImageRecord } from '../containerd/index.ts';
-import { type Catalog, type Image, isIdReference, referenceOf } from './catalog.ts';
+import { assertPlatform, type Catalog, type Image, isIdReference, referenceOf } from './catalog.ts';
 import {
   familiarName,
   familiarRepository,
+  fitsPlatform,
   fullName,
+  type Platform,
   parseReference,
   repositoryOf,
   withDefaultTag,
@@ -24,6 +26,8 @@ export interface RemoveOptions {
   readonly force?: boolean;
   /** Here no image has parents to prune; accepted and without effect. */
   readonly noPrune?: boolean;
+  /** The image must be of one of these. */
+  readonly platforms?: readonly Platform[];
 }
 
 interface Deps {
@@ -47,6 +51,8 @@ export class Remover {
 
   async remove(ref: string, options: RemoveOptions = {}): Promise<RemovedItem[]> {
     const image = await this.#deps.catalog.get(ref);
+    const { platforms = [] } = options;
+    if (!platforms.some((platform) => fitsPlatform(image, platform))) assertPlatform(image, ref, platforms[0]);
     const force = options.force ?? false;
     if (!isIdReference(image, ref)) return this.#removeName(image, ref, force);
     const names = namedRecords(image);
