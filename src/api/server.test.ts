@@ -384,16 +384,14 @@ test('a client that never finishes its request head is sent away, one that waits
   half.write('POST /contain');
   const slow = await connect();
   slow.write('GET /_ping HTTP/1.1\r\nHost: x\r\n');
+  const closed = [silent, half, slow].map((socket) => once(socket.resume(), 'close'));
   const idle = await connect();
   const ping = async (): Promise<string> => {
     idle.write('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n');
     return String((await once(idle, 'data'))[0]);
   };
   assert.match(await ping(), /^HTTP\/1\.1 200/);
-  for (const socket of [silent, half, slow]) {
-    socket.resume();
-    await once(socket, 'close');
-  }
+  await Promise.all(closed);
   assert.match(await ping(), /^HTTP\/1\.1 200/);
   idle.destroy();
 });
