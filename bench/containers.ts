@@ -1,37 +1,22 @@
 import { readFileSync } from 'node:fs';
 import type { TestHost } from '../test/support/index.ts';
 import type { Api } from './api.ts';
-import { ms, type Row, time } from './stats.ts';
+import { latency } from './latency.ts';
+import type { Row } from './stats.ts';
 
-const ROUNDS = 30;
 const LOG_MB = 200;
 const MANY = 50;
 
-/** What containers cost besides their network: exec, a whole short run, logs, memory of the shims. */
+/** What containers cost besides their network: starts, execs, whole short runs, logs, memory of the shims. */
 export async function containers(api: Api, host: TestHost): Promise<Row[]> {
-  await api.run('box', 'none');
-  const exec = await time(ROUNDS, async () => {
-    const { Id } = (await api.call('POST', '/containers/box/exec', { Cmd: ['true'], AttachStdout: true })) as {
-      Id: string;
-    };
-    await api.drain('POST', `/exec/${Id}/start`, { Detach: false, Tty: false });
-  });
-  await api.remove('box');
-  const run = await time(ROUNDS, async (round) => {
-    const body = { Image: 'busybox', Cmd: ['true'], HostConfig: { NetworkMode: 'bridge', AutoRemove: true } };
-    const { Id } = (await api.call('POST', `/containers/create?name=brief${round}`, body)) as { Id: string };
-    const removed = api.call('POST', `/containers/${Id}/wait?condition=removed`);
-    await api.call('POST', `/containers/${Id}/start`);
-    await removed;
-  });
+  const rows = await latency(api, host);
   const rate = await logRate(api);
   for (let index = 0; index < MANY; index += 1) await api.run(`many${index}`, 'none');
   const shims = host.processes().filter(({ command }) => command === 'containerd-shim');
   const each = shims.reduce((sum, { pid }) => sum + proportionalSize(pid), 0) / MANY;
   for (let index = 0; index < MANY; index += 1) await api.remove(`many${index}`);
   return [
-    { what: 'exec of true', value: ms(exec), target: '≤ 40 ms' },
-    { what: 'run --rm of true', value: ms(run), target: '≤ 150 ms' },
+    ...rows,
     { what: `log of ${LOG_MB} MB, json-file`, value: `${rate.toFixed(0)} MB/s`, target: '≥ 100 MB/s' },
     { what: `memory of shims for each of ${MANY} containers`, value: `${each.toFixed(1)} MiB`, target: '≤ 4 MB' },
   ];
