@@ -76,7 +76,7 @@ export class Remover {
     await runAll(
       [
         together(
-          () => gone(containerd.tasks.delete(container.id)),
+          () => (container.mayHaveTask ? gone(containerd.tasks.delete(container.id)) : undefined),
           () => wiring.close(container),
         ),
         () => wiring.forget(container),

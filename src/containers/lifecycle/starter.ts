@@ -109,6 +109,7 @@ export class Starter {
     container.rootfs = rootfs;
     await this.#putSpec(container, this.#specOf(container, opened, rootfs));
     const streams = io.open(container);
+    container.mayHaveTask = true;
     try {
       await containerd.tasks.create(container.id, { ...streams, rootfs });
     } catch (error) {

@@ -100,9 +100,14 @@ export class Supervisor {
     } as const;
     const results = await Promise.allSettled([
       io.drain(container, DRAIN_MS).then(() => io.close(container)),
-      containerd.tasks.delete(container.id).catch((error: unknown) => {
-        if (!isKind(error, 'notFound')) throw error;
-      }),
+      containerd.tasks
+        .delete(container.id)
+        .catch((error: unknown) => {
+          if (!isKind(error, 'notFound')) throw error;
+        })
+        .then(() => {
+          container.mayHaveTask = false;
+        }),
       wiring.close(container),
     ]);
     for (const result of results) {

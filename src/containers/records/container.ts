@@ -20,6 +20,8 @@ export class Container {
   rootfs: readonly Mount[] | undefined;
   /** containerd has a record of it, so that a start changes it instead of making one. */
   known = false;
+  /** containerd may have a task of it; false once its end was cleaned up. */
+  mayHaveTask = true;
   /** Someone asked for its end: no restart policy brings it back. */
   stopping = false;
   /** The ongoing clean-up after an exit; start and remove wait for it. */
