@@ -262,7 +262,7 @@ export class Wiring {
     const stale = staleFlows(change);
     if (stale === undefined) return;
     try {
-      host.forgetFlows(stale);
+      await host.forgetFlows(stale);
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'cannot forget UDP flows: clients may reach what was there before');
     }

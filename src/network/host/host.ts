@@ -56,5 +56,5 @@ export interface SandboxHost {
   /** Hears of such changes until it is closed; what we did ourselves is among them. */
   watch(netnsDir: string, listener: (change: HostChange) => void): Disposable;
   /** The host's connection tracking drops these; their next packets meet the present rules. */
-  forgetFlows(stale: (flow: Flow) => boolean): void;
+  forgetFlows(stale: (flow: Flow) => boolean): Promise<void>;
 }

@@ -153,7 +153,7 @@ export class FakeHost implements SandboxHost {
     return [];
   }
 
-  forgetFlows(): void {}
+  async forgetFlows(): Promise<void> {}
 }
 
 export class FakeFirewall implements Firewall {
