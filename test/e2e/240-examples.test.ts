@@ -13,7 +13,7 @@ const EXAMPLES: Readonly<Record<string, RegExp>> = {
   'environment.sh': /^hello, world$/,
   'named-pipe.sh': /^one\ntwo\nthree$/,
   'network.ts': /^example-server answered: a page$/,
-  'shared-file.sh': /^a letter$/,
+  'shared-file.sh': /^a letter\na letter\nand no other may be left$/,
   'testcontainers.ts': /^the server answered: a page$/,
   'unix-socket.sh': /a message through the socket$/,
 };
