@@ -16,6 +16,8 @@ export interface ExecRecord {
 }
 
 const PREFIX = 'execs/';
+/** No process outlives it. */
+const THIS_BOOT = { thisBoot: true } as const;
 
 /** What the next daemon has to know of execs. */
 export class ExecRecords {
@@ -32,11 +34,11 @@ export class ExecRecords {
   }
 
   async save(record: ExecRecord): Promise<void> {
-    await this.#store.put(PREFIX + record.id, record);
+    await this.#store.commit([{ put: PREFIX + record.id, value: record }], THIS_BOOT);
   }
 
   /** Repeatable. */
   async delete(id: string): Promise<void> {
-    await this.#store.delete(PREFIX + id);
+    await this.#store.commit([{ delete: PREFIX + id }], THIS_BOOT);
   }
 }
