@@ -184,3 +184,14 @@ test('nobody listens on tcp without proof on both sides, unless it is said out l
   assert.equal(run('-H', 'tcp://10.0.0.1:1', '--insecure-tcp').hosts.length, 1);
   assert.equal(run('-H', 'unix:///x').hosts.length, 1);
 });
+
+test('published ports are open past the host’s firewall, unless it is said otherwise', () => {
+  assert.equal(run().network.respectHostFirewall, false);
+  assert.equal(run('--published-ports=respect-host-firewall').network.respectHostFirewall, true);
+  withFile('{"published-ports": "respect-host-firewall"}', (path) => {
+    const invocation = loadConfig(['--config-file', path]);
+    assert.equal(invocation.action === 'run' && invocation.config.network.respectHostFirewall, true);
+  });
+  assert.throws(() => run('--published-ports=closed'), /published-ports/);
+  assert.throws(() => run('--published-ports=respect-host-firewall', '--userland-proxy=false'), /userland-proxy/);
+});
