@@ -1,8 +1,35 @@
-import { type OwnedFd, openPipe, rawBytesIn, rawMakeFifo, rawSetPipeSize, rawSplice, rawTee } from './ffi/index.ts';
+import {
+  type OwnedFd,
+  openPipe,
+  rawBytesIn,
+  rawMakeFifo,
+  rawMakeNode,
+  rawSetPipeSize,
+  rawSplice,
+  rawTee,
+} from './ffi/index.ts';
 
 /** Makes a named pipe. Throws SystemError EEXIST when the path is taken. */
 export function makeFifo(path: string, mode = 0o600): void {
   rawMakeFifo(path, mode);
+}
+
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
+
+export interface DeviceNode {
+  readonly kind: 'block' | 'character';
+  readonly major: number;
+  readonly minor: number;
+  readonly mode: number;
+}
+
+/** Makes a device node. Throws SystemError EEXIST when the path is taken. */
+export function makeDevice(path: string, { kind, major, minor, mode }: DeviceNode): void {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  // As glibc packs them.
+  const device = ((high & 0xfffn) << 8n) | ((high & ~0xfffn) << 32n) | (low & 0xffn) | ((low & ~0xffn) << 12n);
+  rawMakeNode(path, (kind === 'block' ? S_IFBLK : S_IFCHR) | mode, device);
 }
 
 /** Asks for a larger pipe buffer; false when the kernel grants none. What is in it stays. */

@@ -81,7 +81,9 @@ export class FilesService implements ContainerFiles {
     try {
       const place = this.#find(container, opened, path, true);
       if (!place.stat?.isDirectory()) throw invalid('not_a_folder', 'extraction point is not a directory');
-      const owner = options.copyUidGid ? await this.#ownerOf(container) : undefined;
+      // As in Docker: the container's user, where it has one; else whom the archive names.
+      const changes = options.copyUidGid && container.record.effective.user !== '';
+      const owner = changes ? await this.#ownerOf(container) : undefined;
       await unpackInto(opened.tree, place.path, archive, { noOverwriteDirNonDir: options.noOverwriteDirNonDir, owner });
       this.#deps.announcer.say(container, 'extract-to-dir');
     } finally {
@@ -94,7 +96,7 @@ export class FilesService implements ContainerFiles {
     const mounted = await this.#mount(container, false);
     const tree = new Tree(mounted.path);
     this.#deps.announcer.say(container, 'export');
-    return packTree(tree, tree.find('/'), { name: '.', done: () => mounted.close() });
+    return packTree(tree, tree.find('/'), { name: '', done: () => mounted.close() });
   }
 
   async changes(ref: string): Promise<readonly { readonly path: string; readonly kind: 0 | 1 | 2 }[]> {

@@ -6,7 +6,7 @@ import { deviceNumber } from '../limits/index.ts';
 import { type Place, Tree } from './tree.ts';
 
 export interface PackOptions {
-  /** What the place is called in the archive. */
+  /** What the place is called in the archive; empty: its children have no folder before their names, and it has no entry. */
   readonly name: string;
   /** Mounts inside the tree that belong to it; others (/proc, /dev …) are shown as empty folders. */
   readonly mounts?: ReadonlySet<string>;
@@ -48,10 +48,12 @@ async function addPlace(job: Job, place: Place, name: string): Promise<void> {
   if (!stat || job.archive.destroyed) return;
   const header = headerOf(stat, name);
   if (stat.isDirectory()) {
-    await entry(job.archive, { ...header, name: name.endsWith('/') ? name : `${name}/`, type: 'directory' });
+    if (name !== '') {
+      await entry(job.archive, { ...header, name: name.endsWith('/') ? name : `${name}/`, type: 'directory' });
+    }
     for (const child of Tree.list(place)) {
       const found = job.tree.child(place, child);
-      const childName = name.endsWith('/') ? `${name}${child}` : `${name}/${child}`;
+      const childName = name === '' || name.endsWith('/') ? `${name}${child}` : `${name}/${child}`;
       const elsewhere = found.stat?.isDirectory() && found.stat.dev !== stat.dev && !job.mounts.has(found.path);
       if (elsewhere && found.stat) {
         await entry(job.archive, { ...headerOf(found.stat, `${childName}/`), type: 'directory' });

@@ -14,7 +14,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header } from 'tar-stream';
 import { invalid } from '../../base/index.ts';
-import { makeFifo } from '../../kernel/index.ts';
+import { makeDevice, makeFifo } from '../../kernel/index.ts';
 import { Tree } from './tree.ts';
 
 export interface UnpackOptions {
@@ -79,6 +79,15 @@ async function unpackOne(
       await pipeline(content, createWriteStream('', { fd: openSync(host, flags, 0o600) }));
       break;
     }
+    case 'block-device':
+    case 'character-device':
+      makeDevice(host, {
+        kind: header.type === 'block-device' ? 'block' : 'character',
+        major: header.devmajor ?? 0,
+        minor: header.devminor ?? 0,
+        mode: header.mode ?? 0o600,
+      });
+      break;
     default:
       content.resume();
       return;

@@ -52,6 +52,11 @@ export function rawMakeFifo(path: string, mode: number): void {
   check(libc().mkfifo(path, mode), 'mkfifo', `make named pipe ${path}`);
 }
 
+export function rawMakeNode(path: string, mode: number, device: bigint): void {
+  // Safe: the string is copied for the time of the call; dev_t is 64 bits wide on Linux.
+  check(libc().mknod(path, mode, device), 'mknod', `make device ${path}`);
+}
+
 /** False when the kernel refuses (the user's share of pipe memory is used up). */
 export function rawSetPipeSize(fd: number, bytes: number): boolean {
   // Safe: takes no pointers; a descriptor that is no pipe is refused.

@@ -33,6 +33,7 @@ interface Libc {
   umount2(target: string, flags: number): number;
   if_nametoindex(name: string): number;
   mkfifo(path: string, mode: number): number;
+  mknod(path: string, mode: number, device: bigint): number;
   pipe2(ends: Int32Array, flags: number): number;
   splice(from: number, fromOffset: null, to: number, toOffset: null, length: number, flags: number): number;
   tee(from: number, to: number, length: number, flags: number): number;
@@ -80,6 +81,7 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   umount2: 'int umount2(const char *, int)',
   if_nametoindex: 'uint32_t if_nametoindex(const char *)',
   mkfifo: 'int mkfifo(const char *, uint32_t)',
+  mknod: 'int mknod(const char *, uint32_t, uint64_t)',
   pipe2: 'int pipe2(void *, int)',
   splice: 'long splice(int, void *, int, void *, ulong, uint32_t)',
   tee: 'long tee(int, int, ulong, uint32_t)',
