@@ -50,9 +50,13 @@ export async function dns(api: Api, engine: Engine): Promise<Row[]> {
   const echo = spawn(echoProgram, echoArgs, { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(echo.stdout, 'data');
   const echoPid = processWith('5300');
-  const raw = await measure(client, echoPid, { address: '127.0.0.1', port: 5300, name: 'server', ms: 2000 });
-  process.kill(echoPid, 'SIGKILL');
-  await stopChild(echo);
+  let raw: Measured;
+  try {
+    raw = await measure(client, echoPid, { address: '127.0.0.1', port: 5300, name: 'server', ms: 2000 });
+  } finally {
+    process.kill(echoPid, 'SIGKILL');
+    await stopChild(echo);
+  }
 
   const resolver = resolverOf(engine.daemon.pid);
   const quiet = await measure(client, resolver, { name: 'server', ms: 4000 });

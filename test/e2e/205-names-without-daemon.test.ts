@@ -121,6 +121,21 @@ describe('while no daemon lives', () => {
   });
 });
 
+describe('a resolver that hangs', () => {
+  test('is ended by the next daemon, which serves in its place', async () => {
+    const { daemon } = engine;
+    const [hanging = 0] = resolvers();
+    process.kill(hanging, 'SIGSTOP');
+    await daemon.killHard();
+    await daemon.start();
+    assert.ok(!resolvers().includes(hanging));
+    assert.equal(resolvers().length, 1);
+    assert.match(await lookUp('server'), /172\.18\.0\.2/);
+    await using probe = await NameProbe.start(asker, NAMES);
+    assert.deepEqual((await probe.stop()).unanswered, []);
+  });
+});
+
 describe('afterwards', () => {
   test('the resolver of a host without containers ends with its daemon', async () => {
     const { docker, daemon, host } = engine;
