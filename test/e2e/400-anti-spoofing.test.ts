@@ -150,14 +150,21 @@ function truths(attacker: Member, victim: Member): Record<string, Buffer> {
   };
 }
 
-for (const driver of ['bridge'] as const) {
+/** How a network of each kind is made. */
+const KINDS = {
+  bridge: '--ipv6 --subnet 172.30.66.0/24 --subnet fd00:66::/64',
+  transparent:
+    '-d transparent -o parent=eth0 --ipv6 --subnet 10.99.0.0/24 --ip-range 10.99.0.64/26 --subnet fd99::/64 --ip-range fd99::4000/114',
+};
+
+for (const [driver, flags] of Object.entries(KINDS)) {
   describe(`what a container with CAP_NET_RAW can send on a ${driver} network`, { timeout: 240_000 }, () => {
     for (const checked of [true, false]) {
       test(
         checked ? 'is its own alone, and the rest is counted' : 'is anything where the network says so',
         async () => {
           const option = checked ? '' : '-o com.fairway.anti_spoofing=false ';
-          await docker(`network create ${option}--ipv6 --subnet 172.30.66.0/24 --subnet fd00:66::/64 lair`);
+          await docker(`network create ${option}${flags} lair`);
           const attacker = await member('attacker', 'lair', '--link-local-ip 169.254.10.10 --cap-add NET_ADMIN ');
           const victim = await member('victim', 'lair');
           const peer = await member('peer', 'lair');
