@@ -34,7 +34,7 @@ export interface Attachment {
   /** A default route by device, without next hop (ipvlan l3). */
   readonly defaultByDevice?: boolean;
   /** Further routes in the sandbox through this link. */
-  readonly routes?: readonly { readonly destination: Cidr; readonly gateway?: Ip }[];
+  readonly routes?: readonly { readonly destination: Cidr; readonly gateway?: Ip; readonly metric?: number }[];
   /** Elements the firewall must hold while the endpoint is attached. */
   readonly firewall: readonly FirewallEntry[];
   /** Remembered in {@link EndpointRecord.driverState}. */

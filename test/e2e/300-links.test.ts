@@ -6,7 +6,9 @@ let engine: Engine;
 let clean: Snapshot;
 
 before(async () => {
-  engine = await startEngine({ args: ['--icc=false'] });
+  engine = await startEngine({ args: ['--icc=false', '--ipv6', '--fixed-cidr-v6', 'fd17::/64'] });
+  // The bridge gets its link-local address with its first port.
+  await engine.docker('run', '--rm', 'busybox', 'true');
   clean = await snapshot(engine.host);
 });
 after(async () => {
@@ -45,6 +47,24 @@ describe('links on the default bridge without icc', () => {
     await reaches('app', 'store');
     assert.equal(await ask('app', 'store', 81, 2), undefined);
     assert.equal(await ask('stranger', ip, 80, 2), undefined);
+    await docker('rm', '-f', 'app', 'db', 'stranger');
+    await assertUnchanged(engine.host, clean);
+  });
+
+  test('lead over IPv6 too, to the exposed port alone, for the linked container alone, and back', async () => {
+    const { docker } = engine;
+    await docker('run', '-d', '--name', 'db', '--expose', '80', 'busybox', ...GREETING);
+    await docker('run', '-d', '--name', 'app', '--link', 'db:store', 'busybox', 'sleep', '600');
+    await docker('run', '-d', '--name', 'stranger', 'busybox', ...GREETING);
+    const ip6 = await docker('inspect', '-f', '{{.NetworkSettings.GlobalIPv6Address}}', 'db');
+    assert.match(await docker('exec', 'app', 'cat', '/etc/hosts'), new RegExp(`^${ip6}\tstore `, 'm'));
+    // More than once: the host must not have taught it a way that is closed.
+    for (let round = 0; round < 3; round += 1) await reaches('app', ip6);
+    assert.equal(await ask('app', ip6, 81, 2), undefined);
+    assert.equal(await ask('stranger', ip6, 80, 2), undefined);
+    const other = await docker('inspect', '-f', '{{.NetworkSettings.GlobalIPv6Address}}', 'stranger');
+    assert.equal(await ask('app', other, 80, 2), undefined);
+    await docker('exec', 'app', 'ping', '-6', '-c', '1', '-W', '5', engine.host.address6);
     await docker('rm', '-f', 'app', 'db', 'stranger');
     await assertUnchanged(engine.host, clean);
   });

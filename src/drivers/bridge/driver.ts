@@ -113,6 +113,8 @@ export class BridgeDriver implements NetworkDriver {
     });
     this.#settlePort(host, plan);
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: plan.addresses, sysctls: plan.endpoint.sysctls });
+    // The host would tell it to take the short way, which is closed.
+    if (plan.routes.length > 0) writeSysctl(['net', 'ipv6', 'conf', spec.ifname, 'accept_redirects'], 0, ns);
     undo.move();
     return attachment(spec, plan, host.name);
   }
@@ -261,6 +263,7 @@ function attachment(spec: AttachSpec, plan: PortPlan, hostLink: string): Attachm
     ifname: spec.ifname,
     mac: plan.mac,
     ...plan.gateways,
+    ...(plan.routes.length > 0 ? { routes: plan.routes } : {}),
     firewall: [],
     state: { hostLink, mac: plan.mac },
   };

@@ -79,6 +79,7 @@ export interface PortPlan {
   readonly addresses: readonly Cidr[];
   readonly endpoint: EndpointOptions;
   readonly gateways: Pick<Attachment, 'gateway4' | 'gateway6'>;
+  readonly routes: NonNullable<Attachment['routes']>;
 }
 
 /** All that an endpoint on a bridge is. */
@@ -94,9 +95,26 @@ export function planPort(spec: AttachSpec): PortPlan {
     mtu: options.mtu,
     isolated: !options.icc,
     addresses: addressesOf(spec),
+    routes: options.icc ? [] : routedSubnet(spec, options),
     endpoint: parseEndpointOptions(spec.request, spec.ifname),
     gateways: { ...(gateway4 === undefined ? {} : { gateway4 }), ...(gateway6 === undefined ? {} : { gateway6 }) },
   };
+}
+
+/** The kernel's own route of a link's subnet has 256. */
+const BEFORE_ON_LINK = 128;
+
+/**
+ * Isolated ports do not hear each other. Over IPv4 the host answers for the neighbours; over IPv6 it cannot, so all of the
+ * subnet is reached through it, and the packet filter lets linked ports through.
+ */
+function routedSubnet({ network, ipv6 }: AttachSpec, options: BridgeOptions): PortPlan['routes'] {
+  const pool = network.pools.find(({ family }) => family === 6);
+  if (ipv6 === undefined || pool?.gateway === undefined || modeOf(pool, options) === 'isolated') return [];
+  return [
+    { destination: { ip: pool.gateway, prefix: 128 } },
+    { destination: pool.subnet, gateway: pool.gateway, metric: BEFORE_ON_LINK },
+  ];
 }
 
 function gatewayOf({ network, ...spec }: AttachSpec, family: 4 | 6, options: BridgeOptions): Ip | undefined {

@@ -15,6 +15,7 @@ export interface DefaultRoutes {
 export interface ExtraRoute {
   readonly destination: Cidr;
   readonly gateway?: Ip;
+  readonly metric?: number;
 }
 
 /** Something that can mean that somebody else took away what is ours, by the marks on links. */
