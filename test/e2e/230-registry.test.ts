@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import {
   assertUnchanged,
+  blobsOf,
   commandLines,
   type Engine,
   eventually,
@@ -195,6 +197,23 @@ describe('a registry', () => {
       await docker('rmi', `${RUDE}/cut/app:1`);
     });
     await assertUnchanged(engine.host, clean);
+  });
+
+  test('leaves nothing of a pull that its client gives up', async () => {
+    const { dockerode, docker, host } = engine;
+    await publish('stall/gone');
+    assert.notDeepEqual(blobsOf(engine.host), []);
+    await withoutBusybox(async () => {
+      const stream = await dockerode.pull(`${RUDE}/stall/gone:1`);
+      stream.on('error', () => {});
+      stream.resume();
+      await eventually(() => assert.equal(unfinishedDownloads(host).filter((size) => size > 64 << 10).length, 1));
+      (stream as Readable).destroy();
+      await eventually(() => assert.deepEqual(unfinishedDownloads(host), []));
+      await eventually(() => assert.deepEqual(blobsOf(host), []));
+      assert.equal(await docker('images', '-aq'), '');
+    });
+    await assertUnchanged(host, clean);
   });
 
   test('is asked for the rest when the daemon was killed in the middle of a pull', async () => {

@@ -54,6 +54,13 @@ export async function startProxy(host: TestHost): Promise<() => string[]> {
   return () => said().split('\n').slice(1, -1);
 }
 
+/** The blobs that containerd keeps. */
+export function blobsOf(host: TestHost): string[] {
+  return readdirSync(join(host.directory, 'lib'), { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /\/io\.containerd\.content\.v1\.content\/blobs\/sha256\//.test(path),
+  );
+}
+
 /** How many bytes there are of each blob that containerd has begun to receive and not finished. */
 export function unfinishedDownloads(host: TestHost): number[] {
   return readdirSync(join(host.directory, 'lib'), { recursive: true, encoding: 'utf8' })

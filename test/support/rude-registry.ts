@@ -63,7 +63,7 @@ async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Prom
   process.stdout.write(`${method} ${url} ${range ?? ''}\n`);
   if (wantsToken(incoming, outgoing)) return;
   const { status, headers, body } = await fetchUpstream(incoming);
-  const [, manner, kind] = /^\/v2\/([a-z]+)\/app\/(manifests|blobs)\//.exec(url) ?? [];
+  const [, manner, kind] = /^\/v2\/([a-z]+)\/[a-z]+\/(manifests|blobs)\//.exec(url) ?? [];
   const large = kind === 'blobs' && body.length > SMALL;
   const half = large && range === undefined && (manner === 'cut' || manner === 'stall');
   if (kind === 'blobs' && manner === 'lie' && body.length > 0) body.writeUInt8(body.readUInt8(0) ^ 1, 0);
