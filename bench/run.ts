@@ -7,6 +7,7 @@ import { containers } from './containers.ts';
 import { controlPlane } from './control-plane.ts';
 import { dataPath } from './data-path.ts';
 import { dns } from './dns.ts';
+import { logs } from './logs.ts';
 import { memory } from './memory.ts';
 import { pull } from './pull.ts';
 import type { Row } from './stats.ts';
@@ -17,6 +18,7 @@ const SUITES: Readonly<Record<string, (api: Api, engine: Engine) => Promise<Row[
   'data-path': dataPath,
   dns,
   containers: (api, { host }) => containers(api, host),
+  logs: (api, { host }) => logs(api, host),
   pull: (_api, { docker, host }) => pull(docker, host),
 };
 
