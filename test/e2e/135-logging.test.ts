@@ -41,7 +41,7 @@ describe('logging', () => {
         ...[
           'sh',
           '-c',
-          'for i in $(seq 1 500); do echo line $i of a log that is rotated; done; sleep 0.2; echo oops >&2',
+          'for i in $(seq 1 500); do echo line $i of a log that is rotated; done; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo oops >&2',
         ],
       );
       // One pipe after the other, so that nothing of the other stream is rotated away.
@@ -144,6 +144,7 @@ describe('logging', () => {
     await docker('exec', '-d', 'box', 'touch', '/tmp/go');
     assert.equal(await both, 'early\r\nlate\r\n');
     assert.equal(await live, 'late\r\n');
+    assert.equal(await docker('wait', 'box'), '0');
     await docker('rm', 'box');
     await assertUnchanged(host, clean);
   });
