@@ -193,7 +193,7 @@ test('a connection that opens and says nothing, or half a request, costs nothing
 
 test('an upgrade to another protocol is answered as a plain request', async () => {
   const headers = { Connection: 'Upgrade', Upgrade: 'h2c' };
-  const { status, json } = await send(fake.socketPath, 'POST', '/session', { headers });
+  const { status, json } = await send(fake.socketPath, 'POST', '/grpc', { headers });
   assert.equal(status, 501);
   assert.deepEqual(json, { message: 'this engine has no BuildKit' });
 });

@@ -1,6 +1,7 @@
+import { Writable } from 'node:stream';
 import { FairwayError, notFound, unavailable } from '../../base/index.ts';
 import type { ApiDeps } from '../deps.ts';
-import { type Answer, type Call, ok, type Route } from '../http/index.ts';
+import { type Answer, type Call, type Hijack, ok, type Route } from '../http/index.ts';
 import { authOf } from './images.ts';
 
 /** Parts of Docker's API that an engine may lack: each says so with the text its clients know how to take. */
@@ -25,7 +26,9 @@ export function absentRoutes(deps: Pick<ApiDeps, 'registry'>): Route[] {
       'building images is not part of this engine: build elsewhere (docker buildx, buildah), then bring the image here with "docker load"',
     );
   });
-  answer(['POST'], ['/session', '/grpc'], () => {
+  // A client of BuildKit opens its session first and shows no reason when that is refused; the build tells it.
+  routes.push({ method: 'POST', path: '/session', hijack: async () => idleSession() });
+  answer(['POST'], ['/grpc'], () => {
     throw unsupported('this engine has no BuildKit');
   });
   answer(['POST'], ['/build/cancel'], () => {
@@ -45,6 +48,12 @@ export function absentRoutes(deps: Pick<ApiDeps, 'registry'>): Route[] {
     throw unsupported('managed plugins are not supported');
   });
   return routes;
+}
+
+/** Reads what comes until the client leaves, and says nothing. */
+function idleSession(): Hijack {
+  const stdin = new Writable({ write: (_chunk, _encoding, done) => done() });
+  return { multiplexedType: false, session: { tty: true, stdin, detach: () => stdin.destroy() } };
 }
 
 function unsupported(message: string): FairwayError {
