@@ -22,6 +22,17 @@ export async function readBody(body: Readable, headers: IncomingHttpHeaders, lim
   return Buffer.concat(chunks);
 }
 
+/**
+ * Throws 501 for a body in an encoding that is not undone here: its bytes would be taken for something else than what the
+ * client, or whoever stands in between, read in it. As Go's server does.
+ */
+export function assertTransferEncoding(headers: IncomingHttpHeaders): void {
+  const encoding = headers['transfer-encoding'];
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'chunked') {
+    throw new HttpError(501, `unsupported transfer encoding: "${encoding}"`);
+  }
+}
+
 function tooLarge(limit: number): HttpError {
   return new HttpError(413, `request body too large: the limit is ${limit} bytes`);
 }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Log, silentLog } from '../../base/index.ts';
 import { admitAfterLook } from './admission.ts';
-import { readJson } from './body.ts';
+import { assertTransferEncoding, readJson } from './body.ts';
 import { HttpError, wireError } from './errors.ts';
 import { preambleOf, runHijack } from './hijack.ts';
 import { ChunkedReply, encodeBody, errorAnswer, sendAnswer } from './reply.ts';
@@ -91,6 +91,7 @@ export class HttpApi {
   }
 
   #match(req: IncomingMessage): { readonly match: Match; readonly version: number; readonly query: URLSearchParams } {
+    assertTransferEncoding(req.headers);
     const target = req.url ?? '/';
     const mark = target.indexOf('?');
     const { version, rest } = splitVersion(mark < 0 ? target : target.slice(0, mark));
