@@ -1,7 +1,7 @@
 import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
 import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
 import type { AddressBook, Attacher, LentAddresses, Wiring } from './endpoints/index.ts';
-import { dnsEndpoint, guardsOf } from './endpoints/index.ts';
+import { dnsEndpoint, flowsOf, guardsOf } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
 import { type LiveSandbox, type NetworkState, newLiveSandbox } from './state.ts';
@@ -47,6 +47,7 @@ export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: Sand
       ...guardsOf(sandboxes.flatMap(({ endpoints }) => endpoints)),
     ]),
   );
+  await attempt(log, 'forget flows of endpoints that are gone', () => forgetLeftovers(deps, stored));
   for (const sandbox of sandboxes) {
     if (alive(sandbox.record)) {
       await attempt(log, `restore services of sandbox ${sandbox.record.id}`, () => restoreServices(deps, sandbox));
@@ -74,6 +75,16 @@ async function cleanUp(deps: RestoreDeps, id: Id, what: Unfinished): Promise<voi
     for (const endpoint of what.endpoints) await detach(deps, endpoint);
   }
   await deps.store.commit([drop.unfinished(id)]);
+}
+
+/** Once their rules are gone, too. */
+async function forgetLeftovers({ host }: RestoreDeps, { unfinished }: StoredState): Promise<void> {
+  const leftovers = unfinished.flatMap(({ what }) => {
+    if (what.kind === 'network') return [];
+    return what.kind === 'endpoint' ? [what.endpoint] : what.endpoints;
+  });
+  const addresses = leftovers.flatMap(({ spec }) => [spec.ipv4, spec.ipv6]).flatMap((cidr) => cidr?.ip ?? []);
+  if (addresses.length > 0) await host.forgetFlows(flowsOf(addresses));
 }
 
 async function detach(deps: RestoreDeps, { driver, spec, state }: Leftover): Promise<void> {

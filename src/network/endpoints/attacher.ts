@@ -129,6 +129,7 @@ export class Attacher {
         // Ports that move may be refused now: the container loses them, the rest goes on.
         () => wiring.part(sandbox, rest),
         () => driverOf(endpoint.network).detach(endpoint.spec, endpoint.attachment.state),
+        () => wiring.forget(sandbox.record, [endpoint]),
         () => this.#deps.firewall.apply({ remove: guardsOf([endpoint]) }),
         () => this.#releaseAddresses(endpoint.spec),
         () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)], THIS_BOOT),
@@ -157,6 +158,7 @@ export class Attacher {
         // First the namespace: the kernel takes the links in it along, in its own time.
         () => (record.host ? undefined : host.removeNamespace(record.path)),
         ...endpoints.map((one) => () => driverOf(one.network).detach(one.spec, one.attachment.state)),
+        () => wiring.forget(record, endpoints),
         () => this.#deps.firewall.apply({ remove: guardsOf(endpoints) }),
         ...endpoints.map((endpoint) => () => this.#releaseAddresses(endpoint.spec)),
         () => store.commit([drop.unfinished(record.id)], THIS_BOOT),

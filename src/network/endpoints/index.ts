@@ -6,5 +6,6 @@ export { Attacher, type AttacherDeps, driverOf, namespaceName } from './attacher
 export { defaultRoutes, gatewayOrder, selectGateways } from './gateways.ts';
 export { guardsOf } from './guards.ts';
 export { dhcpTimeoutSeconds, isLent, LentAddresses, type LentAddressesDeps, withLease } from './lent.ts';
+export { flowsOf } from './stale-flows.ts';
 export { dnsEndpoint, dnsView, sandboxResolvConf } from './views.ts';
 export { Wiring, type WiringDeps } from './wiring.ts';

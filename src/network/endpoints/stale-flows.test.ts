@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Id, Ip } from '../../base/index.ts';
 import type { Flow } from '../../kernel/index.ts';
 import type { PortEntry } from '../../model/index.ts';
-import { staleFlows } from './stale-flows.ts';
+import { flowsOf, staleFlows } from './stale-flows.ts';
 
 const CLIENT = '10.99.0.254' as Ip;
 const HOST = '10.99.0.1' as Ip;
@@ -57,5 +57,17 @@ describe('flows that a change of ports makes stale', () => {
     assert.equal(elsewhere?.(flow(HOST)), false);
     const leaving = flow(HOST, { reply: { source: HOST, destination: HOST, sourcePort: 53, destinationPort: 4000 } });
     assert.equal(anywhere?.(leaving), false, 'translated sources leave the host');
+  });
+
+  it('are those of an address that nobody has any more, whoever began them', () => {
+    const stale = flowsOf([CONTAINER]);
+    assert.equal(stale(flow(CONTAINER)), true);
+    const lastAnswer = flow(CLIENT, {
+      original: { source: CONTAINER, destination: CLIENT, sourcePort: 5353, destinationPort: 4000 },
+      reply: { source: CLIENT, destination: HOST, sourcePort: 4000, destinationPort: 53 },
+    });
+    assert.equal(stale(lastAnswer), true);
+    assert.equal(stale({ ...lastAnswer, protocol: 'tcp' }), false);
+    assert.equal(stale(flow(HOST)), false);
   });
 });

@@ -40,6 +40,16 @@ export function staleFlows({ add, remove }: FirewallChange): ((flow: Flow) => bo
   };
 }
 
+/**
+ * UDP flows of addresses that nobody has any more. Between the end of its port and the end of its link a container may send
+ * a last answer. It belongs to no flow then and begins one of its own, which leaves from the port of the host that was just
+ * given up: a client that goes on sending there would reach whoever has the address next.
+ */
+export function flowsOf(addresses: readonly Ip[]): (flow: Flow) => boolean {
+  const gone = new Set<Ip | undefined>(addresses);
+  return ({ protocol, original, reply }) => protocol === 'udp' && (gone.has(original.source) || gone.has(reply.source));
+}
+
 function keyOf(ip: Ip | undefined, port: number | undefined): string {
   return `${ip} ${port}`;
 }

@@ -1,4 +1,5 @@
 import { FairwayError, type Id, type Log, messageOf, runAll, silentLog } from '../../base/index.ts';
+import type { Flow } from '../../kernel/index.ts';
 import type {
   Firewall,
   FirewallEntry,
@@ -16,7 +17,7 @@ import { Undo } from '../undo.ts';
 import { defaultRoutes, type Gateways, selectGateways } from './gateways.ts';
 import { linkEntries } from './linked.ts';
 import { hostRequests, type PortTargets, portEntries, portTargets, publishedPorts, relayedPorts } from './published.ts';
-import { type FirewallChange, staleFlows } from './stale-flows.ts';
+import { type FirewallChange, flowsOf, staleFlows } from './stale-flows.ts';
 import { dnsView } from './views.ts';
 
 export interface WiringDeps {
@@ -135,13 +136,21 @@ export class Wiring {
     sandbox.publication = undefined;
   }
 
-  /** For a sandbox that ends: each step on its own, the namespace's routes end with it. */
+  /** After the links of endpoints are gone, before anybody else can have their addresses. */
+  async forget({ ports }: SandboxRecord, endpoints: readonly LiveEndpoint[]): Promise<void> {
+    if (!ports.requested.some(({ protocol }) => protocol === 'udp')) return;
+    const addresses = endpoints.flatMap(({ spec }) => [spec.ipv4, spec.ipv6]).flatMap((cidr) => cidr?.ip ?? []);
+    await this.#forget(flowsOf(addresses));
+  }
+
+  /** For a sandbox that ends: each step on its own, the namespace's routes end with it. {@link forget} belongs to it. */
   tearDown(sandbox: LiveSandbox): readonly (() => unknown)[] {
     return [
       () => this.#closeRelay(sandbox),
       async () => {
         const remove = sandbox.firewall;
-        if (remove.length > 0) await this.#apply({ add: [], remove });
+        // Flows wait for forget().
+        if (remove.length > 0) await this.#deps.firewall.apply({ remove });
         sandbox.firewall = [];
       },
       () => {
@@ -257,10 +266,13 @@ export class Wiring {
   }
 
   async #apply(change: FirewallChange): Promise<void> {
-    const { firewall, host, log = silentLog } = this.#deps;
-    await firewall.apply(change);
+    await this.#deps.firewall.apply(change);
     const stale = staleFlows(change);
-    if (stale === undefined) return;
+    if (stale !== undefined) await this.#forget(stale);
+  }
+
+  async #forget(stale: (flow: Flow) => boolean): Promise<void> {
+    const { host, log = silentLog } = this.#deps;
     try {
       await host.forgetFlows(stale);
     } catch (error) {
