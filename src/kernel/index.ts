@@ -21,7 +21,7 @@ export {
   servesX32,
   startThreadPool,
 } from './ffi/index.ts';
-export * from './fifo.ts';
+export * from './files/index.ts';
 export * from './limits.ts';
 export * from './mount.ts';
 export {

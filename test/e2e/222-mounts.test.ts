@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { assertUnchanged, commandLines, type Engine, type Snapshot, snapshot, startEngine } from '../support/index.ts';
+import {
+  assertUnchanged,
+  commandLines,
+  type Engine,
+  eventually,
+  ok,
+  type Snapshot,
+  snapshot,
+  startEngine,
+} from '../support/index.ts';
 
 let engine: Engine;
 let clean: Snapshot;
@@ -286,6 +295,52 @@ describe('volumes', () => {
       'hostname\nhosts\nresolv.conf',
     );
     await docker('volume', 'rm', 'filled', 'empty');
+    await assertUnchanged(host, clean);
+  });
+
+  test('are filled with everything that can be in a folder, merged over the layers', async () => {
+    const { docker, host } = engine;
+    const make = `mkdir -p /full/gone && cd /full && echo text >file && chown 33:34 file && chmod 4750 file
+      ln file twin; ln -s file link; mkfifo pipe; mknod null c 1 3; touch gone/old; chown 7:8 . && chmod 1711 .`;
+    const below = await docker('run', '-d', 'busybox', 'sh', '-c', `${make}; touch /ready; exec sleep 600`);
+    await eventually(() => docker('exec', below, 'test', '-e', '/ready'));
+    const pid = await docker('inspect', '-f', '{{.State.Pid}}', below);
+    const python = (code: string): Promise<string> => ok(['python3', '-c', `import os; ${code}`]);
+    const capability = '0100000200040000000000000000000000000000';
+    await python(`os.setxattr("/proc/${pid}/root/full/file", "security.capability", bytes.fromhex("${capability}"))`);
+    await docker('commit', below, 'below:1');
+    // A folder that is made anew hides what the layer below has in it.
+    await docker(
+      'run',
+      '--name',
+      'above',
+      'below:1',
+      'sh',
+      '-c',
+      'rm -r /full/gone; mkdir /full/gone; touch /full/gone/new',
+    );
+    await docker('commit', 'above', 'full:1');
+    await docker('create', '--name', 'filler', '-v', 'full:/full', 'full:1');
+    const look =
+      'stat -c "%n %F %a %u:%g %h" . file twin pipe null; readlink link; ls gone; [ file -ef twin ] && echo same';
+    assert.equal(
+      await docker('run', '--rm', '-v', 'full:/v', '-w', '/v', 'busybox', 'sh', '-c', look),
+      [
+        '. directory 1711 7:8 3',
+        'file regular file 4750 33:34 2',
+        'twin regular file 4750 33:34 2',
+        'pipe fifo 644 0:0 1',
+        'null character special file 644 0:0 1',
+        'file',
+        'new',
+        'same',
+      ].join('\n'),
+    );
+    const kept = join(host.directory, 'lib/fairway/volumes/full/_data/file');
+    assert.equal((await python(`print(os.getxattr("${kept}", "security.capability").hex())`)).trim(), capability);
+    await docker('rm', '-f', below, 'above', 'filler');
+    await docker('volume', 'rm', 'full');
+    await docker('rmi', 'full:1', 'below:1');
     await assertUnchanged(host, clean);
   });
 });

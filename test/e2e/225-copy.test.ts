@@ -6,6 +6,7 @@ import {
   assertUnchanged,
   commandLines,
   type Engine,
+  eventually,
   ok,
   type Snapshot,
   snapshot,
@@ -47,23 +48,39 @@ const SEEN = [
 
 /** cap_net_bind_service, permitted and effective, as the kernel keeps it with a file. */
 const CAPABILITY = '0100000200040000000000000000000000000000';
+const ATTRIBUTE = 'security.capability';
+
+async function setCapability(path: string): Promise<void> {
+  await ok(['python3', '-c', `import os; os.setxattr("${path}", "${ATTRIBUTE}", bytes.fromhex("${CAPABILITY}"))`]);
+}
+
+async function capabilityOf(path: string): Promise<string> {
+  return (await ok(['python3', '-c', `import os; print(os.getxattr("${path}", "${ATTRIBUTE}").hex())`])).trim();
+}
+
+/** A running container's files, as the host sees them. */
+async function rootOf(name: string): Promise<string> {
+  return `/proc/${await engine.docker('inspect', '-f', '{{.State.Pid}}', name)}/root`;
+}
 
 describe('cp', () => {
-  test('keeps kinds, owners, modes, times and names of one file', async () => {
+  test('keeps kinds, owners, modes, times, capabilities and names of one file', async () => {
     const { docker } = engine;
     await docker('run', '-d', '--name', 'from', 'busybox', 'sh', '-c', `${MAKE}; sleep 600`);
     await docker('run', '-d', '--name', 'to', 'busybox', 'sleep', '600');
     await docker('run', '-d', '--name', 'user', '-u', '77:78', 'busybox', 'sleep', '600');
+    await eventually(() => docker('exec', 'from', 'test', '-e', '/made/sticky'));
+    await setCapability(`${await rootOf('from')}/made/file`);
     for (const client of commandLines(engine)) {
-      const archive = await client.run(['cp', '-a', 'from:/made', '-']);
-      assert.equal(archive.code, 0, client.name);
+      const { bytes: input = '' } = await client.run(['cp', '-a', 'from:/made', '-'], { binary: true });
       const target = `/of-${client.name}`;
       await docker('exec', 'to', 'mkdir', target);
-      const unpacked = await client.run(['cp', '-a', '-', `to:${target}`], { input: Buffer.from(archive.stdout) });
+      const unpacked = await client.run(['cp', '-a', '-', `to:${target}`], { input });
       assert.equal(unpacked.code, 0, client.name + unpacked.stderr);
+      assert.equal(await capabilityOf(`${await rootOf('to')}${target}/made/file`), CAPABILITY, client.name);
       assert.equal(await docker('exec', 'to', 'sh', '-c', LOOK, `${target}/made`), SEEN, client.name);
       // Of a container that runs as somebody, -a makes everything that one's.
-      const owned = await client.run(['cp', '-a', '-', 'user:/var'], { input: Buffer.from(archive.stdout) });
+      const owned = await client.run(['cp', '-a', '-', 'user:/var'], { input });
       assert.equal(owned.code, 0, client.name + owned.stderr);
       assert.equal(await docker('exec', 'user', 'stat', '-c', '%u:%g', '/var/made/file'), '77:78', client.name);
       await docker('exec', '-u', '0', 'user', 'rm', '-r', '/var/made');
@@ -151,11 +168,7 @@ describe('export, commit and diff', () => {
   test('hold everything the container has made: kinds, owners, names of one file, attributes', async () => {
     const { docker } = engine;
     await docker('run', '-d', '--name', 'made', 'busybox', 'sh', '-c', `${MAKE}; rm /etc/group; sleep 600`);
-    const pid = await docker('inspect', '-f', '{{.State.Pid}}', 'made');
-    const attribute = (call: string): Promise<string> => ok(['python3', '-c', `import os; ${call}`]);
-    await attribute(
-      `os.setxattr("/proc/${pid}/root/made/file", "security.capability", bytes.fromhex("${CAPABILITY}"))`,
-    );
+    await setCapability(`${await rootOf('made')}/made/file`);
     for (const client of commandLines(engine)) {
       const changes = (await client('diff', 'made')).split('\n').sort();
       assert.deepEqual(
@@ -197,11 +210,7 @@ describe('export, commit and diff', () => {
         `${SEEN}\nb\n/made`,
         client.name,
       );
-      const second = await docker('inspect', '-f', '{{.State.Pid}}', 'again');
-      const shown = await attribute(
-        `print(os.getxattr("/proc/${second}/root/made/file", "security.capability").hex())`,
-      );
-      assert.equal(shown.trim(), CAPABILITY, client.name);
+      assert.equal(await capabilityOf(`${await rootOf('again')}/made/file`), CAPABILITY, client.name);
       await docker('rm', '-f', 'again');
       await docker('rmi', 'kept:1');
       const tree = join(folder('trees'), `${client.name}.tar`);
@@ -213,6 +222,9 @@ describe('export, commit and diff', () => {
       assert.match(list, /prw-r--r-- .* made\/pipe\n/, client.name);
       assert.doesNotMatch(list, / etc\/group\n/, client.name);
       assert.doesNotMatch(list, / proc\/./, client.name);
+      const unpacked = folder(`trees/${client.name}`);
+      await ok(['tar', '-C', unpacked, '--xattrs', '--xattrs-include=security.*', '-xf', tree, 'made/file']);
+      assert.equal(await capabilityOf(join(unpacked, 'made/file')), CAPABILITY, client.name);
     }
     const wrong = await docker.run(['commit', '-c', 'RUN true', 'made', 'x:1']);
     assert.match(wrong.stderr, /RUN is not a valid change command/);

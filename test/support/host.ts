@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -42,6 +43,8 @@ export class TestHost {
       ['-n', '-m', '--propagation', 'private'],
       `set -e
        cd ${directory}
+       # Namespaces that others have pinned go when they like; they are no part of this host.
+       for at in $(sed -n 's/^nsfs \\([^ ]*\\) .*/\\1/p' /proc/self/mounts); do umount -l "$at" || :; done
        mount --rbind /sys/fs/cgroup cgroup
        mount -t sysfs sysfs /sys
        mount --rbind cgroup /sys/fs/cgroup
@@ -127,6 +130,8 @@ export class TestHost {
 
   async #endAll(): Promise<void> {
     await eventually(() => {
+      // What is frozen does not even end.
+      for (const path of cgroupPaths(this.cgroup)) thaw(path);
       const left = this.processes();
       for (const { pid } of left) killNow(pid);
       if (left.length > 0) throw new Error(`still running in ${this.directory}: ${JSON.stringify(left)}`);
@@ -150,6 +155,30 @@ function removeCgroups(name: string): void {
     rmdirSync(path);
   };
   for (const root of cgroupPaths(name)) removeTree(root);
+}
+
+/** Lets the processes of a cgroup and of all below it go on: v1's freezer or v2's switch, where there is one. */
+function thaw(path: string): void {
+  for (const [file, word] of [
+    ['freezer.state', 'THAWED'],
+    ['cgroup.freeze', '0'],
+  ] as const) {
+    // Gone meanwhile, or another controller's: nothing to thaw.
+    if (existsSync(join(path, file))) ignoreErrors(() => writeFileSync(join(path, file), word));
+  }
+  ignoreErrors(() => {
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      if (entry.isDirectory()) thaw(join(path, entry.name));
+    }
+  });
+}
+
+function ignoreErrors(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // It ended while we looked.
+  }
 }
 
 /** Where a cgroup of this name exists now. */

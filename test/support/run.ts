@@ -4,6 +4,8 @@ export interface RunResult {
   /** Exit status; 128 + n after signal n. */
   readonly code: number;
   readonly stdout: string;
+  /** Stdout as it came, when `binary` was asked for. */
+  readonly bytes?: Buffer;
   readonly stderr: string;
 }
 
@@ -13,6 +15,8 @@ export interface RunOptions {
   /** A command that takes longer is killed and fails the test. */
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** What it prints is no text. */
+  readonly binary?: boolean;
 }
 
 /** Runs a program to its end and gives what it printed; never throws for an exit status. */
@@ -44,6 +48,7 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
       resolve({
         code: code ?? 128 + signalNumber(signal),
         stdout: Buffer.concat(stdout).toString(),
+        ...(options.binary && { bytes: Buffer.concat(stdout) }),
         stderr: Buffer.concat(stderr).toString(),
       });
     });

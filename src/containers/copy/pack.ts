@@ -2,7 +2,9 @@ import { constants, createReadStream, openSync, readlinkSync, type Stats } from 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Header, type Pack, pack } from 'tar-stream';
+import { readAttribute } from '../../kernel/index.ts';
 import { deviceNumber } from '../limits/index.ts';
+import { type PaxRecords, paxEntry, XATTR } from './pax.ts';
 import { type Place, Tree } from './tree.ts';
 
 export interface PackOptions {
@@ -81,14 +83,62 @@ async function addFile({ archive, links }: Job, place: Place, stat: Stats, heade
     return;
   }
   if (stat.nlink > 1) links.set(inode, header.name);
+  const described = describe(archive, header, attributesOf(place));
   if (stat.size === 0) {
-    await entry(archive, { ...header, type: 'file', size: 0 }, true);
+    await entry(archive, { ...described, type: 'file', size: 0 }, true);
     return;
   }
   const fd = openSync(Tree.hostPath(place), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const source = createReadStream('', { fd, end: stat.size - 1 });
-  const sink = archive.entry({ ...header, type: 'file', size: stat.size });
+  const sink = archive.entry({ ...described, type: 'file', size: stat.size });
   await pipeline(source, padded(stat.size), sink as unknown as NodeJS.WritableStream);
+}
+
+const CAPABILITY = 'security.capability';
+/** A file capability of the third revision names the user that is root in its user namespace, which means nothing elsewhere. */
+const [REVISION_AT, THIRD, SECOND, SECOND_BYTES] = [3, 3, 2, 20];
+/** The largest owner that fits into the classic header. */
+const MAX_ID = 0o777777;
+
+/** As in Docker: the capabilities of a file, and no other attributes. */
+function attributesOf(place: Place): PaxRecords {
+  const value = readAttribute(Tree.hostPath(place), CAPABILITY);
+  if (!value) return new Map();
+  const third = value[REVISION_AT] === THIRD;
+  const portable = third ? Buffer.from(value.subarray(0, SECOND_BYTES)) : value;
+  if (third) portable[REVISION_AT] = SECOND;
+  return new Map([[XATTR + CAPABILITY, portable]]);
+}
+
+/**
+ * Writes the extended header an entry needs and gives the classic one that goes with it. tar-stream would write text; and where
+ * there are two extended headers, readers believe the last alone, so ours has the long names too.
+ */
+function describe(archive: Pack, header: EntryHeader, attributes: PaxRecords): EntryHeader {
+  const records = new Map(attributes);
+  const { uid = 0, gid = 0 } = header;
+  if (uid > MAX_ID) records.set('uid', Buffer.from(String(uid)));
+  if (gid > MAX_ID) records.set('gid', Buffer.from(String(gid)));
+  if (records.size === 0) return header;
+  const { name, linkname } = header;
+  records.set('path', Buffer.from(name));
+  if (linkname) records.set('linkpath', Buffer.from(linkname));
+  const short = {
+    ...header,
+    name: shortened(name),
+    ...(linkname && { linkname: shortened(linkname) }),
+    uid: Math.min(uid, MAX_ID),
+    gid: Math.min(gid, MAX_ID),
+  };
+  // Between two entries, which come one after the other.
+  archive.push(paxEntry(records));
+  return short;
+}
+
+/** Something that fits; a folder's keeps its mark. */
+function shortened(name: string): string {
+  const plain = name.replace(/[^ -~]/g, '_');
+  return plain.length <= 100 ? plain : plain.slice(-100).replace(/^\/+/, '');
 }
 
 /** A file that shrinks while it is read must not break the archive: the rest is zeros. */
@@ -109,8 +159,9 @@ function padded(size: number): (source: AsyncIterable<Buffer>) => AsyncGenerator
 
 /** A file without bytes must be ended by hand; everything else has no body to end. */
 function entry(archive: Pack, header: EntryHeader, isFile = false): Promise<void> {
+  const described = isFile ? header : describe(archive, header, new Map());
   return new Promise((resolve, reject) => {
-    const sink = archive.entry(header, (error) => (error ? reject(error) : resolve()));
+    const sink = archive.entry(described, (error) => (error ? reject(error) : resolve()));
     if (isFile) sink.end(Buffer.alloc(0));
   });
 }

@@ -199,6 +199,8 @@ export class ExecService implements Execs {
         await this.#drained(outputs);
         return { exitCode: exit.exitCode, output: Buffer.concat(chunks).toString('utf8') };
       } finally {
+        // Before it is deleted: the shim waits for the last of the output, and a child may hold that back.
+        outputs.destroy();
         await tasks.deleteProcess(container.id, id).catch(() => {});
       }
     } finally {
@@ -321,9 +323,9 @@ export class ExecService implements Execs {
     outputs.end();
     this.#say(exec, 'exec_die', { exitCode: String(exitCode) });
     removePipes(paths);
-    await tasks.deleteProcess(container.id, id).catch(() => {});
     container.execIds.delete(id);
     this.#forgetLater(exec);
+    await tasks.deleteProcess(container.id, id).catch(() => {});
   }
 
   async #drained(outputs: Outputs): Promise<void> {

@@ -132,7 +132,12 @@ function mountsOf(input: SpecInput): object[] {
     privateCgroup: security.cgroupnsMode !== 'host',
     writableCgroups: parseSecurityOptions(security).writableCgroups,
     ...(input.sharedMemory === undefined ? {} : { sharedMemory: input.sharedMemory }),
-  }).filter(({ destination }) => !targets.has(destination));
+  }).filter(({ destination }) => {
+    if (targets.has(destination)) return false;
+    // A /dev of one's own is taken as it is; without IPC there is no memory to share.
+    if (destination.startsWith('/dev/') && targets.has('/dev')) return false;
+    return destination !== '/dev/shm' || security.ipcMode !== 'none';
+  });
   const files = input.files
     .filter(({ destination }) => !targets.has(destination))
     .map(({ source, destination }) => ({

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../../kernel/index.ts';
+import { isErrno, readAttribute } from '../../kernel/index.ts';
 import type { Mount } from '../containerd/index.ts';
 
 const MAX_LINKS = 40;
@@ -65,6 +65,8 @@ function lookUp(layers: readonly string[], parts: readonly string[]): Found | un
 
 function inLayer(layer: string, parts: readonly string[]): Found | 'hidden' | 'absent' {
   let path = layer;
+  // What a layer does not have below a folder that it has made anew is nowhere.
+  let absent: 'hidden' | 'absent' = 'absent';
   for (const [index, part] of parts.entries()) {
     path = join(path, part);
     try {
@@ -73,16 +75,27 @@ function inLayer(layer: string, parts: readonly string[]): Found | 'hidden' | 'a
       const last = index === parts.length - 1;
       if (stat.isDirectory()) {
         if (last) return { kind: 'folder' };
+        if (isOpaque(path)) absent = 'hidden';
       } else if (!last) return 'absent';
       else if (stat.isSymbolicLink()) return { kind: 'link', target: readlinkSync(path) };
       else if (stat.isFile()) return { kind: 'file', path, size: stat.size };
       else return 'hidden';
     } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 'absent';
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return absent;
       throw error;
     }
   }
   return 'absent';
+}
+
+/** overlayfs's mark of a folder that hides those of the same name in the layers below. */
+function isOpaque(folder: string): boolean {
+  return readAttribute(folder, 'trusted.overlay.opaque')?.toString() === 'y';
+}
+
+/** The folder, or one on the way to it, hides what the layers below have. */
+function hidesBelow(layer: string, parts: readonly string[]): boolean {
+  return parts.some((_, index) => isOpaque(join(layer, ...parts.slice(0, index + 1))));
 }
 
 /** A folder of the tree, merged over its layers; undefined when there is none. Links on the way are not followed. */
@@ -106,6 +119,7 @@ export function listTree(
       const stat = lstatSync(join(folder, name));
       children.set(name, stat.isCharacterDevice() && stat.rdev === 0 ? null : join(folder, name));
     }
+    if (hidesBelow(layer, parts)) break;
   }
   if (top === undefined) return undefined;
   return {

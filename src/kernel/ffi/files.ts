@@ -57,6 +57,29 @@ export function rawMakeNode(path: string, mode: number, device: bigint): void {
   check(libc().mknod(path, mode, device), 'mknod', `make device ${path}`);
 }
 
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX: the kernel keeps nothing larger. */
+const XATTR_BYTES = 64 << 10;
+
+export function rawGetXattr(path: string, name: string): Buffer {
+  const value = Buffer.alloc(XATTR_BYTES);
+  // Safe: strings are copied for the time of the call; the kernel writes no more than the length of the buffer.
+  const size = check(libc().lgetxattr(path, name, value, value.length), 'lgetxattr', `read ${name} of ${path}`);
+  return Buffer.from(value.subarray(0, size));
+}
+
+/** Names, each with a NUL after it. */
+export function rawListXattr(path: string): Buffer {
+  const names = Buffer.alloc(XATTR_BYTES);
+  // Safe: as rawGetXattr.
+  const size = check(libc().llistxattr(path, names, names.length), 'llistxattr', `list attributes of ${path}`);
+  return Buffer.from(names.subarray(0, size));
+}
+
+export function rawSetXattr(path: string, name: string, value: Buffer): void {
+  // Safe: strings are copied for the time of the call; the kernel reads the buffer up to its length.
+  check(libc().lsetxattr(path, name, value, value.length, 0), 'lsetxattr', `set ${name} of ${path}`);
+}
+
 /** False when the kernel refuses (the user's share of pipe memory is used up). */
 export function rawSetPipeSize(fd: number, bytes: number): boolean {
   // Safe: takes no pointers; a descriptor that is no pipe is refused.

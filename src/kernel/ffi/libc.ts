@@ -34,6 +34,9 @@ interface Libc {
   if_nametoindex(name: string): number;
   mkfifo(path: string, mode: number): number;
   mknod(path: string, mode: number, device: bigint): number;
+  lgetxattr(path: string, name: string, value: Uint8Array, size: number): number;
+  llistxattr(path: string, names: Uint8Array, size: number): number;
+  lsetxattr(path: string, name: string, value: Uint8Array, size: number, flags: number): number;
   pipe2(ends: Int32Array, flags: number): number;
   splice(from: number, fromOffset: null, to: number, toOffset: null, length: number, flags: number): number;
   tee(from: number, to: number, length: number, flags: number): number;
@@ -82,6 +85,9 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   if_nametoindex: 'uint32_t if_nametoindex(const char *)',
   mkfifo: 'int mkfifo(const char *, uint32_t)',
   mknod: 'int mknod(const char *, uint32_t, uint64_t)',
+  lgetxattr: 'long lgetxattr(const char *, const char *, void *, ulong)',
+  llistxattr: 'long llistxattr(const char *, void *, ulong)',
+  lsetxattr: 'int lsetxattr(const char *, const char *, const void *, ulong, int)',
   pipe2: 'int pipe2(void *, int)',
   splice: 'long splice(int, void *, int, void *, ulong, uint32_t)',
   tee: 'long tee(int, int, ulong, uint32_t)',

@@ -7,7 +7,7 @@ import {
   rawSetPipeSize,
   rawSplice,
   rawTee,
-} from './ffi/index.ts';
+} from '../ffi/index.ts';
 
 /** Makes a named pipe. Throws SystemError EEXIST when the path is taken. */
 export function makeFifo(path: string, mode = 0o600): void {

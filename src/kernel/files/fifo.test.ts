@@ -3,8 +3,8 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { DescriptorQueue } from './descriptor-queue.ts';
-import { openFdCount, Readiness } from './ffi/index.ts';
+import { DescriptorQueue } from '../descriptor-queue.ts';
+import { openFdCount, Readiness } from '../ffi/index.ts';
 import { bytesInPipe, makeFifo, makePipe, movePipe, showPipe } from './fifo.ts';
 
 const text = (fd: number): string => {

@@ -1,0 +1,4 @@
+// What Node's own `fs` lacks: named pipes, device nodes, pipes between descriptors, extended attributes. It opens nothing
+// that it was not asked for and keeps no descriptor.
+export * from './fifo.ts';
+export * from './xattr.ts';
