@@ -240,8 +240,8 @@ describe('the container engine', () => {
       '33',
     );
     assert.equal(
-      await docker('run', '--rm', '--ulimit', 'nofile=100:200', 'busybox', 'sh', '-c', 'ulimit -n; ulimit -Hn'),
-      '100\n200',
+      await docker('run', '--rm', '--ulimit', 'nofile=200:200', 'busybox', 'sh', '-c', 'ulimit -n; ulimit -Hn'),
+      '200\n200',
     );
     assert.match(await docker('run', '--rm', '--shm-size', '8m', 'busybox', 'df', '-k', '/dev/shm'), /8192/);
     assert.match(await docker('run', '--rm', '--init', 'busybox', 'ps'), /1 root .*(init|tini)/);
