@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { LogHoldOptions, PipeKeeper } from './containers/io/index.ts';
-import { DescriptorQueue } from './kernel/index.ts';
+import { DescriptorQueue, isErrno } from './kernel/index.ts';
 
 const SCRIPT = fileURLToPath(new URL('log-holder.ts', import.meta.url));
 /** How long the one before us may take to write down what it has read. */
@@ -12,6 +12,25 @@ const PATIENCE_MS = 10_000;
 const POLL_MS = 5;
 /** Owners that are gone stay in the queue until they are so many. */
 const MAX_GONE = 100;
+/**
+ * What the shell does when the end of its input tells that we are gone: runs the log holder, again after a while if that one
+ * fails (its files may have been replaced or removed by an upgrade), until it is told to end or somebody else was armed. It
+ * keeps the pipes meanwhile, so nothing is lost; containers that write more than the pipes take have to wait.
+ */
+const HOLD = `read -r line
+trap told=1 TERM
+armed=$1; shift
+while [ -z "$told" ] && [ "$(cat "$armed")" = $$ ]; do
+  if [ -x "$1" ] && [ -e "$2" ]; then
+    "$@" & child=$!
+    [ -z "$told" ] || kill $child
+    wait $child
+    status=$?
+    [ -z "$told" ] || wait
+    [ $status -ne 0 ] || exit 0
+  fi
+  [ -n "$told" ] || { sleep 1 3>&- & wait $!; }
+done`;
 /** Owner of what an earlier daemon left. */
 const FOUND = '';
 
@@ -19,7 +38,7 @@ export type LogHolderOptions = LogHoldOptions & { readonly store: string };
 
 /**
  * A process beside the daemon for the time after it: a shell that waits for the end of a pipe whose other end is only
- * ours, and becomes the log holder when we are gone. Until then it costs a megabyte, and nothing has to notice our end. It
+ * ours, and runs the log holder when we are gone. Until then it costs a megabyte, and nothing has to notice our end. It
  * has inherited a socket in whose queue the pipes of all containers lie open, so what is in them does not depend on us.
  */
 export class LogHolder implements PipeKeeper, Disposable {
@@ -90,7 +109,7 @@ export class LogHolder implements PipeKeeper, Disposable {
   #arm(options: LogHolderOptions): void {
     const child = spawn(
       '/bin/sh',
-      ['-c', 'read -r line; exec "$@"', 'fairway-log-holder', process.execPath, SCRIPT, JSON.stringify(options)],
+      ['-c', HOLD, 'fairway-log-holder', pidFileOf(options), process.execPath, SCRIPT, JSON.stringify(options)],
       { detached: true, stdio: ['pipe', 'ignore', 'ignore', this.#queue.farFd], cwd: '/' },
     );
     child.on('error', () => {});
@@ -126,12 +145,21 @@ async function endLogHolder(options: Pick<LogHoldOptions, 'execRoot'>): Promise<
   const deadline = Date.now() + PATIENCE_MS;
   let signal: NodeJS.Signals = 'SIGTERM';
   while (pid !== undefined && isHolder(pid)) {
-    process.kill(pid, signal);
+    signalGroup(pid, signal);
     // Once is enough for the first; a second one would end it before it has written everything.
     await untilGone(pid, deadline);
     signal = 'SIGKILL';
   }
   rmSync(pidFile, { force: true });
+}
+
+/** The shell and what it runs. */
+function signalGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
 }
 
 async function untilGone(pid: number, deadline: number): Promise<void> {

@@ -12,6 +12,8 @@ const FAIRWAYD = fileURLToPath(new URL('../../bin/fairwayd', import.meta.url));
 /** A `fairwayd` inside a test host, with its default paths (private to the host). */
 export class Daemon {
   readonly host: TestHost;
+  /** What the next start runs: this repository's, unless a test installs another. */
+  program = FAIRWAYD;
   readonly #args: readonly string[];
   #child: ChildProcess | undefined;
 
@@ -42,7 +44,8 @@ export class Daemon {
 
   async start(): Promise<void> {
     const log = openSync(join(this.host.directory, 'daemon.log'), 'a');
-    const [program = '', ...args] = this.host.inside([FAIRWAYD, '--cgroup-parent', this.host.cgroup, ...this.#args]);
+    const command = [this.program, '--cgroup-parent', this.host.cgroup, ...this.#args];
+    const [program = '', ...args] = this.host.inside(command);
     const child = spawn(program, args, { stdio: ['ignore', log, log] });
     closeSync(log);
     this.#child = child;
