@@ -34,9 +34,6 @@ export function absentRoutes(deps: Pick<ApiDeps, 'registry'>): Route[] {
   answer(['POST'], ['/build/cancel'], () => {
     throw unsupported('this engine has no builds to cancel');
   });
-  answer(['GET'], ['/containers/:id/attach/ws'], () => {
-    throw unsupported('attaching over a WebSocket is not supported; use POST /containers/{id}/attach');
-  });
   routes.push(
     // `docker system prune` asks it too; there is no cache, so nothing goes.
     { method: 'POST', path: '/build/prune', handle: async () => ok({ CachesDeleted: null, SpaceReclaimed: 0 }) },

@@ -25,6 +25,7 @@ const MULTIPLEXED_SINCE = 42;
 export function streamRoutes(deps: Deps): Route[] {
   return [
     { method: 'POST', path: '/containers/:id/attach', hijack: (call) => attach(deps, call) },
+    { method: 'GET', path: '/containers/:id/attach/ws', hijack: (call) => attach(deps, call), websocket: true },
     { method: 'POST', path: '/containers/:id/resize', handle: (call) => resize(deps, call) },
     { method: 'GET', path: '/containers/:id/logs', handle: (call) => logs(deps, call) },
     { method: 'POST', path: '/containers/:id/wait', handle: (call) => wait(deps, call) },

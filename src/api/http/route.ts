@@ -59,6 +59,8 @@ export interface Route {
   readonly path: string;
   readonly handle?: Handler;
   readonly hijack?: HijackHandler;
+  /** The connection becomes a WebSocket when it is taken over. */
+  readonly websocket?: boolean;
   /** First API version that has it. */
   readonly since?: number;
 }

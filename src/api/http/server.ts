@@ -10,6 +10,7 @@ import { ChunkedReply, encodeBody, errorAnswer, sendAnswer } from './reply.ts';
 import { type Answer, type Call, type Hijack, type HijackKind, isHijack, type Route } from './route.ts';
 import { type Match, Router } from './router.ts';
 import { MAX_VERSION, splitVersion, versionText } from './version.ts';
+import { runWebSocket } from './websocket.ts';
 
 export interface HttpApiOptions {
   /** For the Server header. */
@@ -107,6 +108,7 @@ export class HttpApi {
     });
     try {
       const { match, version, query } = this.#match(req);
+      if (match.route.websocket) throw new HttpError(400, 'not websocket protocol');
       const call = makeCall(req, res, { match, version, query, signal: gone.signal });
       const result = await run(match.route, call);
       if (result === undefined) res.end();
@@ -157,6 +159,7 @@ export class HttpApi {
       if (result !== undefined && isHijack(result)) {
         const preamble = accepted ? '' : preambleOf(kindOf(result), upgraded, this.#headers);
         if (stream.destroyed) result.session.detach();
+        else if (match.route.websocket) await runWebSocket({ req, stream, head }, result);
         else await runHijack({ stream, head, preamble }, result);
         return;
       }

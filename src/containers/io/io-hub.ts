@@ -113,8 +113,14 @@ export class IoHub {
     cancel();
   }
 
-  /** Ends the run: every client leaves, the log is closed, the pipes are gone. Repeatable. */
+  /** Ends the run: the log is closed, the pipes are gone, every client leaves. Repeatable. */
   async close(container: Container): Promise<void> {
+    await this.finish(container);
+    this.letGo(container);
+  }
+
+  /** As {@link close}, but clients have all output and do not see the end of it before {@link letGo}. */
+  async finish(container: Container): Promise<void> {
     const io = this.#all.get(container.id);
     await io?.recorder?.close();
     this.#keeper?.forget(container.id);
@@ -124,7 +130,10 @@ export class IoHub {
     if (!io) return;
     io.recorder = undefined;
     io.writer = undefined;
-    io.streams.disconnect();
+  }
+
+  letGo(container: Container): void {
+    this.#all.get(container.id)?.streams.disconnect();
   }
 
   /** The daemon ends; processes and pipes stay. */

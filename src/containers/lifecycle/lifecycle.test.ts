@@ -318,6 +318,26 @@ describe('output', () => {
     assert.deepEqual(lines, ['one\n', 'two\n']);
   });
 
+  it('ends when the container may be removed', async () => {
+    await using setup = await setUp();
+    const { containers } = setup.parts;
+    const id = await started(setup, 'done');
+    const options = { stdin: false, stdout: true, stderr: false, logs: false, stream: true };
+    const session = await containers.attach('done', options);
+    // Cleaning up takes longer than reading the output.
+    const { sandboxes } = setup.network;
+    const close = sandboxes.close.bind(sandboxes);
+    sandboxes.close = async (sandbox) => {
+      for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      await close(sandbox);
+    };
+    setup.containerd.write(id, 'stdout', 'bye\n');
+    setup.containerd.exit(id, 0);
+    assert.equal(await textOf(session.stdout), 'bye\n');
+    assert.equal(await statusOf(setup, 'done'), 'exited');
+    await containers.remove('done');
+  });
+
   it('that was logged comes before what is new, when asked for', async () => {
     await using setup = await setUp();
     const { containers } = setup.parts;

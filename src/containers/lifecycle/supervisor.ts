@@ -99,7 +99,7 @@ export class Supervisor {
       finishedAt: rfc3339Nano(exit.exitedAt > 0n ? exit.exitedAt : clock.nowNanos()),
     } as const;
     const results = await Promise.allSettled([
-      io.drain(container, DRAIN_MS).then(() => io.close(container)),
+      io.drain(container, DRAIN_MS).then(() => io.finish(container)),
       containerd.tasks
         .delete(container.id)
         .catch((error: unknown) => {
@@ -116,6 +116,8 @@ export class Supervisor {
       }
     }
     container.changeState({ ...state, status: restarts ? 'restarting' : 'exited' });
+    // Whoever takes the end of a stream for the end of the container is right.
+    io.letGo(container);
     mounter.deactivate(container.record, (name) => this.#inUse(name));
     await registry.save(container, { thisBoot: container.record.spec.autoRemove });
     announcer.say(container, 'die', {
