@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -109,5 +109,42 @@ describe('SqliteStore as a file', () => {
     const path = join(folder, 'garbage.db');
     writeFileSync(path, 'not a database at all, but long enough to be read as one'.repeat(50));
     assert.throws(() => SqliteStore.open(path), { code: 'store_unusable', message: /garbage\.db.*not a database/ });
+  });
+
+  /** A store of many pages, closed. */
+  async function filled(): Promise<string> {
+    const path = freshPath();
+    const store = SqliteStore.open(path);
+    await store.commit(Array.from({ length: 200 }, (_, at) => ({ put: `key/${at}`, value: 'x'.repeat(500) })));
+    await store.close();
+    return path;
+  }
+
+  const damages: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
+    'cut off half-way': (bytes) => bytes.subarray(0, bytes.length / 2),
+    'cut off to nothing': () => Buffer.alloc(0),
+    'overwritten inside': (bytes) => Buffer.from(bytes).fill(0xa5, 4096, 12_288),
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    it(`refuses a file that was ${what}, says what to do, and leaves it alone`, async () => {
+      const path = await filled();
+      writeFileSync(path, damage(readFileSync(path)));
+      const before = readFileSync(path);
+      assert.throws(() => SqliteStore.open(path), {
+        code: 'store_unusable',
+        message: /put back a copy of it, or move/,
+      });
+      assert.deepEqual(readFileSync(path), before);
+    });
+  }
+
+  it('names the record that is no JSON', async () => {
+    const path = await filled();
+    const db = new DatabaseSync(path);
+    db.exec(`UPDATE records SET value = '{"a":' WHERE key = 'key/7'`);
+    db.close();
+    const store = SqliteStore.open(path);
+    await assert.rejects(store.list('key/'), { code: 'store_damaged', message: /"key\/7" is damaged/ });
+    await store.close();
   });
 });

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { FairwayError, internal, messageOf } from '../base/index.ts';
@@ -34,13 +34,16 @@ export class SqliteStore implements Store {
   readonly #statements: Statements;
   readonly #watchers: Watchers;
 
-  /** Opens or creates the file and its folder. Throws `store_schema_newer` (unsupported) or `store_unusable`. */
+  /**
+   * Opens or creates the file and its folder. Throws `store_schema_newer` (unsupported) or `store_unusable`, for a file that is
+   * damaged, empty or not to be written, and leaves it as it is then.
+   */
   static open(path: string, options: { readonly onWatchError?: (error: unknown) => void } = {}): SqliteStore {
     try {
       return new SqliteStore(openDatabase(path), new Watchers(options.onWatchError));
     } catch (error) {
       if (error instanceof FairwayError) throw error;
-      throw internal('store_unusable', `cannot open store "${path}": ${messageOf(error)}`, error);
+      throw unusable(path, messageOf(error), error);
     }
   }
 
@@ -122,6 +125,17 @@ export class SqliteStore implements Store {
   }
 
   #immediate<T>(work: () => T): T {
+    try {
+      return this.#once(work);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      // What stands in the log goes into the file, and the log begins anew in the space it has.
+      this.#db.exec('PRAGMA wal_checkpoint(RESTART)');
+      return this.#once(work);
+    }
+  }
+
+  #once<T>(work: () => T): T {
     // Immediate: a deferred one that reads first could fail to upgrade when another process writes in between.
     this.#db.exec('BEGIN IMMEDIATE');
     try {
@@ -144,16 +158,67 @@ export class SqliteStore implements Store {
   }
 }
 
+const WAY_OUT =
+  'put back a copy of it, or move it away: the next daemon then begins with nothing and ends the containers it does not know';
+
+function unusable(path: string, reason: string, cause?: unknown): FairwayError {
+  const damaged = /not a database|malformed|damaged|empty/.test(reason);
+  return internal('store_unusable', `cannot open store "${path}": ${reason}${damaged ? `; ${WAY_OUT}` : ''}`, cause);
+}
+
+/** A file cut off to nothing would pass for a new one, and all that runs for somebody else's. */
+function assertNotEmptied(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.size === 0) throw unusable(path, 'the file is empty');
+}
+
+/** All pages and their order; what is broken is better known now than when it is needed. */
+function assertWhole(db: DatabaseSync, path: string): void {
+  const [found] = Object.values(db.prepare('PRAGMA quick_check(1)').get() ?? {});
+  if (found !== 'ok') throw unusable(path, `it is damaged: ${String(found)}`);
+}
+
+/**
+ * Space for further records in the file and its log, taken while there is some: on a full disk, stopping and removing, which
+ * give space back, must still be written down.
+ */
+const RESERVE_BYTES = 1 << 20;
+/** No key of a record: these are at most 0x7e. */
+const RESERVE_KEY = '\x7freserve';
+
+function takeReserve(db: DatabaseSync): void {
+  try {
+    db.prepare('INSERT OR REPLACE INTO records VALUES (?, ?, 0)').run(RESERVE_KEY, ' '.repeat(RESERVE_BYTES));
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+  try {
+    db.prepare('DELETE FROM records WHERE key = ?').run(RESERVE_KEY);
+    db.exec('PRAGMA wal_checkpoint(RESTART)');
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+}
+
+const SQLITE_FULL = 13;
+
+function isFull(error: unknown): boolean {
+  return (error as { readonly errcode?: number }).errcode === SQLITE_FULL;
+}
+
 function openDatabase(path: string): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  assertNotEmptied(path);
   // Made before SQLite opens it, with its mode: the -wal and -shm files take theirs from it.
   closeSync(openSync(path, 'a', 0o600));
   chmodSync(path, 0o600);
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   try {
+    assertWhole(db, path);
     db.exec('PRAGMA journal_mode = WAL');
     db.exec('PRAGMA synchronous = FULL');
     migrate(db, path);
+    takeReserve(db);
     return db;
   } catch (error) {
     db.close();
@@ -161,6 +226,10 @@ function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function versioned<T>(row: Row): Versioned<T> {
-  return { key: row.key, value: JSON.parse(row.value) as T, revision: row.revision };
+function versioned<T>({ key, value, revision }: Row): Versioned<T> {
+  try {
+    return { key, value: JSON.parse(value) as T, revision };
+  } catch (error) {
+    throw internal('store_damaged', `the store's record "${key}" is damaged: ${messageOf(error)}; ${WAY_OUT}`, error);
+  }
 }

@@ -39,7 +39,10 @@ export class Remover {
     const { registry, announcer, log, volumes } = this.#deps;
     container.changeState({ status: 'removing' });
     // A power cut brings it back as it was: nobody was told of its end yet.
-    await registry.save(container, { thisBoot: true });
+    // On a full disk it is the removal that gives space back.
+    await registry.save(container, { thisBoot: true }).catch((error: unknown) => {
+      log.warn({ container: container.id, reason: messageOf(error) }, 'the beginning of a removal cannot be stored');
+    });
     try {
       await this.#dismantle(container);
     } catch (error) {

@@ -79,14 +79,18 @@ export class Starter {
       await runAll(undo, `cannot undo the start of container "${container.name}"`).catch((reason: unknown) => {
         log.warn({ container: container.id, reason: messageOf(reason) }, 'a failed start left something behind');
       });
-      await io.close(container);
+      await io.close(container).catch((reason: unknown) => {
+        log.warn({ container: container.id, reason: messageOf(reason) }, 'output of a failed start is lost');
+      });
       container.changeState({
         status: restingStatus(container),
         pid: 0,
         exitCode: failure.exitCode,
         error: failure.error.message,
       });
-      await registry.save(container);
+      await registry.save(container).catch((reason: unknown) => {
+        log.error({ container: container.id, reason: messageOf(reason) }, 'a failed start cannot be stored');
+      });
       throw failure.error;
     }
   }

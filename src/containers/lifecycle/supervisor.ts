@@ -119,7 +119,12 @@ export class Supervisor {
     // Whoever takes the end of a stream for the end of the container is right.
     io.letGo(container);
     mounter.deactivate(container.record, (name) => this.#inUse(name));
-    await registry.save(container, { thisBoot: container.record.spec.autoRemove });
+    try {
+      await registry.save(container, { thisBoot: container.record.spec.autoRemove });
+    } catch (error) {
+      // It has ended all the same. Another daemon finds no process and comes to the same end.
+      log.error({ container: container.id, reason: messageOf(error) }, 'the end of a container cannot be stored');
+    }
     announcer.say(container, 'die', {
       exitCode: String(exit.exitCode),
       execDuration: String(durationSeconds(container.record.state.startedAt, state.finishedAt)),
