@@ -299,6 +299,9 @@ describe('restart policies', () => {
     await run('never');
     await docker.run(['run', '--name', 'done', 'busybox', 'sh', '-c', 'exit 9']);
     await run('brief', '--rm', '-v', '/anonymous');
+    await run('frozen', '--restart', 'always');
+    await run('frozen-once');
+    await docker('pause', 'frozen', 'frozen-once');
     await docker('stop', '-t', '0', 'always-stopped', 'unless-stopped');
     await daemon.killHard();
     await host.loseAllButDisk();
@@ -311,6 +314,9 @@ describe('restart policies', () => {
       'unless-stopped': 'exited 137',
       failing: 'running 0',
       never: 'exited 255',
+      // Nothing is frozen any more.
+      frozen: 'running 0',
+      'frozen-once': 'exited 255',
       done: 'exited 9',
     };
     for (const [name, what] of Object.entries(expected)) {

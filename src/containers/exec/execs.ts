@@ -223,10 +223,12 @@ export class ExecService implements Execs {
     const { container, id } = exec;
     const { tty } = exec.options;
     const process = await this.#process(container, exec.options, options.size);
+    // The shim knows no streams at all, and both outputs, but not one alone.
+    const unheard = Object.keys(paths).length > 0 && !tty ? '/dev/null' : '';
     await tasks.exec(container.id, id, process, {
       stdin: paths.stdin ?? '',
-      stdout: paths.stdout ?? '',
-      stderr: paths.stderr ?? '',
+      stdout: paths.stdout ?? unheard,
+      stderr: paths.stderr ?? unheard,
       terminal: tty,
     });
     // Asked before it runs, so that the answer for a short one is on its way when it ends.
