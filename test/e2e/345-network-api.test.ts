@@ -340,7 +340,7 @@ describe('answers', () => {
     const { body } = await api.call('GET', '/networks/taken?verbose=true');
     const { Created, Containers, ...rest } = body as {
       Created: string;
-      Containers: Record<string, Record<string, string>>;
+      Containers: Record<string, { readonly EndpointID: string; readonly MacAddress: string }>;
     };
     assert.match(Created, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
     assert.deepEqual(rest, {
@@ -364,10 +364,13 @@ describe('answers', () => {
       Labels: {},
     });
     assert.deepEqual(Object.keys(Containers), [ids.box]);
-    const { EndpointID, MacAddress, ...box } = Containers[ids.box ?? ''] ?? {};
-    assert.deepEqual(box, { Name: 'box', IPv4Address: '10.70.0.9/24', IPv6Address: '' });
-    assert.match(EndpointID ?? '', /^[0-9a-f]{64}$/);
-    assert.match(MacAddress ?? '', /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+    const { EndpointID = '', MacAddress = '', ...box } = Containers[ids.box ?? ''] ?? {};
+    // The last is our own, and of the verbose form alone.
+    assert.deepEqual(box, { Name: 'box', IPv4Address: '10.70.0.9/24', IPv6Address: '', SpoofedFrames: 0 });
+    const plain = (await api.call('GET', '/networks/taken')).body as { readonly Containers: typeof Containers };
+    assert.equal('SpoofedFrames' in (plain.Containers[ids.box ?? ''] ?? {}), false);
+    assert.match(EndpointID, /^[0-9a-f]{64}$/);
+    assert.match(MacAddress, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
   });
 
   test('info names drivers, pools and the packet filter', async () => {
