@@ -111,7 +111,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
     sandboxes,
     reconciler: (processOf) =>
       new Reconciler({ state, store, drivers, host, firewall, wiring, turns, netnsDir, processOf, log }),
-    watch: (reconciler) => watchHost({ state, host, reconciler, netnsDir, clock }),
+    watch: (reconciler) => watchHost({ state, host, reconciler, netnsDir, clock, log }),
     start: async (alive) => {
       await sandboxes.restore(alive);
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});

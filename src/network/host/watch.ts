@@ -23,6 +23,7 @@ export function watchHost(
   const folder = watch(netnsDir, (_event, name) => {
     listener(name === null ? { kind: 'anything' } : { kind: 'namespace', path: join(netnsDir, name) });
   });
+  folder.on('error', () => listener({ kind: 'anything' }));
   folder.unref();
   undo.defer(() => folder.close());
   return undo.move();

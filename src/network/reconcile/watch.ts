@@ -1,4 +1,4 @@
-import type { Clock, Id } from '../../base/index.ts';
+import { Backoff, type Clock, type Id, type Log, messageOf } from '../../base/index.ts';
 import type { HostChange, SandboxHost } from '../host/index.ts';
 import type { NetworkState } from '../state.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -9,63 +9,48 @@ export interface WatchDeps {
   readonly reconciler: Pick<Reconciler, 'repairOnly'>;
   readonly netnsDir: string;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 interface Scope {
-  readonly networks: Set<Id>;
-  readonly sandboxes: Set<Id>;
+  readonly networks: readonly Id[];
+  readonly sandboxes: readonly Id[];
 }
 
-/** What came with one cause comes together: a deleted bridge is followed by news of each of its ports. */
-const SETTLE_MS = 20;
 const LONGEST_MS = 30_000;
-const CALM_MS = 60_000;
 
-/**
- * Makes good what others take away, when it happens. Against somebody who takes it away again and again it gets slower: the
- * delay doubles with each repair and is forgotten after a calm minute.
- */
+/** Makes good what others take away, when it happens; against somebody who does it again and again, slower and slower. */
 export function watchHost(deps: WatchDeps): Disposable {
-  const { state, host, reconciler, netnsDir, clock } = deps;
-  let scope: Scope | undefined;
-  let delay = SETTLE_MS;
-  let last = 0;
-  let cancel = (): void => {};
-  let closed = false;
-  const repair = async (): Promise<void> => {
-    const { networks, sandboxes } = scope ?? { networks: [], sandboxes: [] };
-    scope = undefined;
-    const { done, failed } = await reconciler.repairOnly({ networks, sandboxes });
-    if (done.length + failed.length === 0) return;
-    delay = Math.min(delay * 2, LONGEST_MS);
-    last = clock.now();
+  const { state, host, reconciler, netnsDir, clock, log } = deps;
+  const networks = new Set<Id>();
+  const sandboxes = new Set<Id>();
+  const work = async (): Promise<boolean> => {
+    const scope = { networks: [...networks], sandboxes: [...sandboxes] };
+    networks.clear();
+    sandboxes.clear();
+    const { done, failed } = await reconciler.repairOnly(scope);
+    return done.length + failed.length > 0;
   };
+  const onError = (error: unknown): void =>
+    log.error({ reason: messageOf(error) }, 'cannot see whether somebody else changed something');
+  const repair = new Backoff({ clock, work, onError }, { longestMs: LONGEST_MS });
   const watching = host.watch(netnsDir, (change) => {
     const found = scopeOf(state, host, change);
-    if (closed || found === undefined) return;
-    const waiting = scope !== undefined;
-    scope ??= { networks: new Set(), sandboxes: new Set() };
-    for (const id of found.networks) scope.networks.add(id);
-    for (const id of found.sandboxes) scope.sandboxes.add(id);
-    if (waiting) return;
-    if (clock.now() - last > CALM_MS) delay = SETTLE_MS;
-    cancel = clock.after(delay, () => void repair());
+    if (found === undefined) return;
+    for (const id of found.networks) networks.add(id);
+    for (const id of found.sandboxes) sandboxes.add(id);
+    repair.ask();
   });
   return {
     [Symbol.dispose]: () => {
-      closed = true;
-      cancel();
+      repair[Symbol.dispose]();
       watching[Symbol.dispose]();
     },
   };
 }
 
 /** What to look at after a change; undefined when it is nothing that should still be there. */
-function scopeOf(
-  state: NetworkState,
-  host: SandboxHost,
-  change: HostChange,
-): { readonly networks: readonly Id[]; readonly sandboxes: readonly Id[] } | undefined {
+function scopeOf(state: NetworkState, host: SandboxHost, change: HostChange): Scope | undefined {
   switch (change.kind) {
     case 'anything':
       return { networks: [...state.networks.keys()], sandboxes: [...state.sandboxes.keys()] };
