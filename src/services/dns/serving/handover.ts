@@ -36,7 +36,12 @@ export function offerSockets(sandboxes: Sandboxes, folder: string, end: () => vo
 function offer(socket: Socket, some: ReturnType<Sandboxes['list']>): void {
   const message: Offer = { sandboxes: some.map(({ sandboxId, namespace }) => ({ sandboxId, namespace })) };
   const descriptors = some.flatMap(({ sockets }) => [sockets.udp, sockets.tcp]);
-  passDescriptors(descriptorOf(socket), `${JSON.stringify(message)}\n`, descriptors);
+  try {
+    passDescriptors(descriptorOf(socket), `${JSON.stringify(message)}\n`, descriptors);
+  } catch {
+    // A daemon that was killed while it asked: the one after it asks again.
+    socket.destroy();
+  }
 }
 
 /** Ends an earlier resolver. Resolves when it no longer reads the sockets. */
@@ -59,7 +64,11 @@ export async function endPredecessor(path: string): Promise<void> {
 /** It has the path open and listens on it, so the number is still its own. */
 function kill(path: string): void {
   const pid = Number(SOCKET_NAME.exec(basename(path))?.[1]);
-  if (pid > 1) process.kill(pid, 'SIGKILL');
+  try {
+    if (pid > 1) process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself just now.
+  }
 }
 
 function remove(path: string): void {
