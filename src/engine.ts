@@ -108,7 +108,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
     clock,
     log,
   });
-  await images.findLeftovers();
+  await images.findStaleLeases();
   const registry = undo.use(new Registry({ engine: containerd, store: images, clock }, options.registry));
   const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
   const holder = undo.use(await LogHolder.takeOver({ ...logOptions, store: storePath }));

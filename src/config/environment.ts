@@ -12,11 +12,6 @@ export function inheritedSockets(
   return Number.isInteger(count) && count > 0 ? Array.from({ length: count }, (_, at) => FIRST_INHERITED + at) : [];
 }
 
-/** Where systemd wants to hear that we are ready (`Type=notify`). */
-export function notifySocket(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
-  return env.NOTIFY_SOCKET || undefined;
-}
-
 /** `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or the same in small letters. */
 export function proxiesOf(env: Readonly<Record<string, string | undefined>> = process.env): ProxyConfig {
   const value = (name: string): string | undefined => env[name] || env[name.toLowerCase()] || undefined;

@@ -2,7 +2,7 @@
 // error that names the key. Defaults are in one file. Nobody else reads flags, files of configuration or the environment.
 export type * from './config.ts';
 export { DEFAULTS, LOG_LEVELS, type LogLevel } from './defaults.ts';
-export { inheritedSockets, notifySocket } from './environment.ts';
+export { inheritedSockets } from './environment.ts';
 export { type ListenAddress, listenText, parseListen } from './listen.ts';
 export { helpText, type Invocation, loadConfig, reloadConfig } from './load.ts';
 export { type ConfigChange, compareConfigs, reloadAttributes } from './reload.ts';

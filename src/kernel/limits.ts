@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 export interface OpenFilesLimit {
   readonly soft: number;
@@ -8,12 +8,6 @@ export interface OpenFilesLimit {
 /** How many descriptors this process may have; "unlimited" is Infinity. */
 export function openFilesLimit(): OpenFilesLimit {
   return parseOpenFilesLimit(readFileSync('/proc/self/limits', 'utf8'));
-}
-
-/** How many descriptors this process has now, those of Node included. */
-export function openFilesInUse(): number {
-  // The listing has one of its own.
-  return readdirSync('/proc/self/fd').length - 1;
 }
 
 export function parseOpenFilesLimit(text: string): OpenFilesLimit {

@@ -88,16 +88,6 @@ export function bindMount(source: string, target: string, options: BindOptions =
   }
 }
 
-/** Mounts below `target` no longer travel to or from other mount namespaces. */
-export function makePrivate(target: string, options: { readonly recursive?: boolean } = {}): void {
-  mount({ target, flags: MountFlags.private | (options.recursive === true ? MountFlags.recursive : 0) });
-}
-
-/** Mounts below `target` are seen by every mount namespace that shares it. */
-export function makeShared(target: string, options: { readonly recursive?: boolean } = {}): void {
-  mount({ target, flags: MountFlags.shared | (options.recursive === true ? MountFlags.recursive : 0) });
-}
-
 /** Everything mounted in this process's mount namespace, in the order of mounting. */
 export function listMounts(): MountEntry[] {
   return parseMountinfo(readFileSync('/proc/thread-self/mountinfo', 'utf8'));

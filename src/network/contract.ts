@@ -38,11 +38,6 @@ export interface AttachRequest {
   readonly request: EndpointRequest;
 }
 
-export interface NetworkFilter {
-  readonly names?: readonly string[];
-  readonly ids?: readonly string[];
-}
-
 /**
  * Networks of this host. Errors carry Docker's texts (reference: engine-api.md §2); `api/` only maps kinds to statuses.
  */

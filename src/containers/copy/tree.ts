@@ -1,9 +1,8 @@
 import { closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { invalid, notFound } from '../../base/index.ts';
-import { isErrno } from '../../kernel/index.ts';
+import { isErrno, O_PATH } from '../../kernel/index.ts';
 
 const MAX_LINKS = 40;
-const O_PATH = 0o10000000;
 const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /** Something in a tree: the folder it is in, held open, and its name there. `.` is the folder itself. */

@@ -6,7 +6,7 @@ import { zstdCompressSync } from 'node:zlib';
 import { type Header, pack as tarPack } from 'tar-stream';
 import { silentLog, systemClock } from '../../base/index.ts';
 import { type PrivateContainerd, startPrivateContainerd } from '../containerd/testing/index.ts';
-import { LeasedBlobs, Leftovers } from './blobs/index.ts';
+import { LeasedBlobs, StaleLeases } from './blobs/index.ts';
 import { digestOf, ImageStore, MEDIA_TYPE } from './index.ts';
 import { configOf, dockerArchive, streamOf, tarOf } from './testing/index.ts';
 
@@ -58,13 +58,13 @@ describe('layers in a real containerd', () => {
     await writer.write(Buffer.alloc(50));
     writer.close();
 
-    const leftovers = new Leftovers({ engine: client, log: silentLog });
-    await leftovers.find(systemClock);
+    const stale = new StaleLeases({ engine: client, log: silentLog });
+    await stale.find(systemClock);
     await collect();
     assert.equal((await client.content.status('half'))?.offset, 50);
     assert.ok(await client.content.find(digest));
     const mine = await LeasedBlobs.open(client, Date.now());
-    await leftovers.release();
+    await stale.release();
     await collect();
     assert.equal(await client.content.status('half'), null);
     assert.deepEqual(await kept(), [mine.lease]);

@@ -20,7 +20,7 @@ import {
   readArchive,
   saveArchive,
 } from './archive/index.ts';
-import { type ImageEngine, LeasedBlobs, Leftovers } from './blobs/index.ts';
+import { type ImageEngine, LeasedBlobs, StaleLeases } from './blobs/index.ts';
 import { assertPlatform, Catalog, type Image, noSuchImage, referenceOf } from './catalog.ts';
 import { type CommitOptions, commitTree } from './committer.ts';
 import {
@@ -85,7 +85,7 @@ export class ImageStore {
   readonly #namer: Namer;
   readonly #unpacker: Unpacker;
   readonly #remover: Remover;
-  readonly #leftovers: Leftovers;
+  readonly #staleLeases: StaleLeases;
 
   constructor(deps: ImageStoreDeps, options: { platform?: Platform } = {}) {
     const log = deps.log ?? silentLog;
@@ -98,7 +98,7 @@ export class ImageStore {
     this.#catalog = new Catalog({ engine: deps.engine, log }, { platform: this.#platform });
     this.#namer = new Namer({ engine: deps.engine, catalog: this.#catalog });
     this.#unpacker = new Unpacker({ engine: deps.engine, log });
-    this.#leftovers = new Leftovers({ engine: deps.engine, log });
+    this.#staleLeases = new StaleLeases({ engine: deps.engine, log });
     this.#remover = new Remover({
       catalog: this.#catalog,
       namer: this.#namer,
@@ -108,13 +108,13 @@ export class ImageStore {
   }
 
   /** Looks for what a daemon before us left unfinished. Before any other work. */
-  findLeftovers(): Promise<void> {
-    return this.#leftovers.find(this.#clock);
+  findStaleLeases(): Promise<void> {
+    return this.#staleLeases.find(this.#clock);
   }
 
   /** Frees what a daemon before us left unfinished. */
-  releaseLeftovers(): Promise<void> {
-    return this.#leftovers.release();
+  releaseStaleLeases(): Promise<void> {
+    return this.#staleLeases.release();
   }
 
   /** By name, id or an unambiguous beginning of an id. Throws `No such image: x:latest`. */

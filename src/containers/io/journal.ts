@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { WriteIntent } from '../logs/index.ts';
 import type { OutputName } from '../streams/index.ts';
@@ -31,9 +31,7 @@ export class OutputJournal {
   #stored: Stored = { carry: { stdout: '', stderr: '' } };
 
   constructor(path: string) {
-    this.#fd = openSync(path, 'a+', 0o600);
-    closeSync(this.#fd);
-    this.#fd = openSync(path, 'r+');
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     for (const slot of [0, 1]) {
       const found = this.#read(slot);
       if (!found || found.sequence <= this.#sequence) continue;

@@ -1,6 +1,6 @@
 import { conflict } from '../../base/index.ts';
 import type { ContainerEngine } from '../engine.ts';
-import { changedResources, type LimitAbilities, resourcesOf, verifyResources } from '../limits/index.ts';
+import { changedResources, type LimitAbilities, NO_LIMITS, resourcesOf, verifyResources } from '../limits/index.ts';
 import type { ResourceOptions, RestartPolicy } from '../options.ts';
 import type { Container, Registry } from '../records/index.ts';
 import type { Announcer } from './announce.ts';
@@ -44,30 +44,12 @@ export async function updateContainer(
   return warnings;
 }
 
-const NOTHING: ResourceOptions = {
-  memory: 0,
-  memorySwap: 0,
-  memoryReservation: 0,
-  oomKillDisable: false,
-  nanoCpus: 0,
-  cpuShares: 0,
-  cpuPeriod: 0,
-  cpuQuota: 0,
-  cpusetCpus: '',
-  cpusetMems: '',
-  blkioWeight: 0,
-  ulimits: [],
-  devices: [],
-  deviceCgroupRules: [],
-  cgroupParent: '',
-};
-
 /** Docker judges a change by itself, as if the container had no limits yet; then it is laid over those there are. */
 function verifyChange(
   change: Partial<ResourceOptions>,
   abilities: LimitAbilities,
 ): { readonly resources: Partial<ResourceOptions>; readonly warnings: readonly string[] } {
-  const { resources, warnings } = verifyResources({ ...NOTHING, ...change }, { abilities, update: true });
+  const { resources, warnings } = verifyResources({ ...NO_LIMITS, ...change }, { abilities, update: true });
   // Without a way to limit swap, the verdict says "unlimited" for it.
   const names = new Set([...Object.keys(change), 'memorySwap']);
   const kept = Object.entries(resources).filter(([name, value]) => names.has(name) && Boolean(value));

@@ -41,19 +41,19 @@ const SOURCES: LimitSources = {
 
 /** On a hybrid machine, whose controllers are v1, the v2 mount has none of them and is not asked. */
 export function readLimitAbilities(sources: LimitSources = SOURCES): LimitAbilities {
-  const controllers = readOrEmpty(join(sources.unified, 'cgroup.controllers'));
+  const controllers = readIfThere(join(sources.unified, 'cgroup.controllers'));
   return controllers === undefined ? abilitiesV1(sources) : abilitiesV2(controllers.split(/\s+/), sources);
 }
 
 function abilitiesV1(sources: LimitSources): LimitAbilities {
-  const mounts = controllerMounts(readOrEmpty(sources.mountinfo) ?? '');
+  const mounts = controllerMounts(readIfThere(sources.mountinfo) ?? '');
   const has = (controller: string, file: string): boolean => {
     const mount = mounts.get(controller);
     return mount !== undefined && existsSync(join(mount, file));
   };
   const listOf = (file: string): string => {
     const mount = mounts.get('cpuset');
-    return mount === undefined ? '' : (readOrEmpty(join(mount, file)) ?? '');
+    return mount === undefined ? '' : (readIfThere(join(mount, file)) ?? '');
   };
   return {
     memory: mounts.has('memory'),
@@ -80,8 +80,8 @@ function abilitiesV1(sources: LimitSources): LimitAbilities {
 
 function abilitiesV2(controllers: readonly string[], sources: LimitSources): LimitAbilities {
   const has = (controller: string): boolean => controllers.includes(controller);
-  const own = /^0::(.*)$/m.exec(readOrEmpty(sources.ownCgroups) ?? '')?.[1] ?? '/';
-  const listOf = (file: string): string => readOrEmpty(join(sources.unified, file)) ?? '';
+  const own = /^0::(.*)$/m.exec(readIfThere(sources.ownCgroups) ?? '')?.[1] ?? '/';
+  const listOf = (file: string): string => readIfThere(join(sources.unified, file)) ?? '';
   return {
     memory: has('memory'),
     // The root group has no such file, so one asks one's own.
@@ -119,7 +119,7 @@ function controllerMounts(mountinfo: string): ReadonlyMap<string, string> {
   return mounts;
 }
 
-function readOrEmpty(path: string): string | undefined {
+function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch {

@@ -5,15 +5,35 @@ import { deviceNumber } from './device-number.ts';
 
 const CPU_PERIOD_MICROS = 100_000;
 
-type Mutable = Record<string, Record<string, unknown>>;
+/** Of a container that nobody limits. */
+export const NO_LIMITS: ResourceOptions = {
+  memory: 0,
+  memorySwap: 0,
+  memoryReservation: 0,
+  oomKillDisable: false,
+  nanoCpus: 0,
+  cpuShares: 0,
+  cpuPeriod: 0,
+  cpuQuota: 0,
+  cpusetCpus: '',
+  cpusetMems: '',
+  blkioWeight: 0,
+  ulimits: [],
+  devices: [],
+  deviceCgroupRules: [],
+  cgroupParent: '',
+};
+
+/** OCI LinuxResources, as far as it is used. */
+type LinuxResources = Record<string, Record<string, unknown>>;
 
 /**
- * OCI LinuxResources; what is not limited is left out. runc translates them for whichever cgroup version there is.
+ * What is not limited is left out. runc translates them for whichever cgroup version there is.
  * Throws `invalid` for a block device that is not there.
  */
-export function resourcesOf(options: ResourceOptions): Mutable {
+export function resourcesOf(options: ResourceOptions): LinuxResources {
   const parts = { memory: memoryOf(options), cpu: cpuOf(options), blockIO: blockIoOf(options) };
-  const resources: Mutable = {};
+  const resources: LinuxResources = {};
   for (const [name, part] of Object.entries(parts)) if (Object.keys(part).length > 0) resources[name] = part;
   if (options.pidsLimit !== undefined && options.pidsLimit !== 0) {
     resources.pids = { limit: options.pidsLimit < 0 ? -1 : options.pidsLimit };

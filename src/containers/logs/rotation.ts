@@ -52,8 +52,9 @@ export class LogFiles {
       await rename(`${path}${UNFINISHED}`, `${path}${ZIPPED}`);
       await rm(path);
     } catch (error) {
-      await rm(`${path}${UNFINISHED}`, { force: true });
       this.#log.warn({ path, reason: messageOf(error) }, 'an old log is not compressed');
+      // What cannot be removed now is written anew, or goes with the file's turn.
+      await rm(`${path}${UNFINISHED}`, { force: true }).catch(() => {});
     }
   }
 }

@@ -1,10 +1,17 @@
 import { type Clock, FairwayError, invalid, isKind, messageOf, Serial } from '../../base/index.ts';
 import type { Descriptor } from '../containerd/index.ts';
-import { type ImageEngine, type LeasedBlobs, type Progress, progressBar, type UploadWriter } from '../images/index.ts';
+import {
+  type ImageEngine,
+  type LeasedBlobs,
+  type Progress,
+  progressBar,
+  shortDigest,
+  type UploadWriter,
+} from '../images/index.ts';
 import { isDropped } from './http/index.ts';
 import type { Limiter } from './limiter.ts';
 import type { Repository } from './repository.ts';
-import { delayBefore, pause } from './retry.ts';
+import { delayBefore, pause, retryingIn } from './retry.ts';
 
 export interface DownloaderDeps {
   readonly engine: Pick<ImageEngine, 'content'>;
@@ -27,10 +34,6 @@ const GATHERED_MAX = 4 << 20;
 
 function uploadRef(digest: string): string {
   return `fairway-pull-${digest}`;
-}
-
-export function shortDigest(digest: string): string {
-  return digest.slice('sha256:'.length, 'sha256:'.length + 12);
 }
 
 /** Brings single blobs from a registry into containerd's store, each once however many pulls want it. */
@@ -77,8 +80,7 @@ export class Downloader {
           throw error;
         }
         const ms = delayBefore(attempt, undefined, clock.now()) ?? 0;
-        const status = `Retrying in ${ms / 1000} second${ms === 1000 ? '' : 's'}`;
-        options.progress?.({ status, progressDetail: {}, id: shortDigest(blob.digest) });
+        options.progress?.({ status: retryingIn(ms), progressDetail: {}, id: shortDigest(blob.digest) });
         await pause(clock, ms, options.signal);
       }
     }

@@ -22,10 +22,11 @@ import {
   type Reference,
   repositoryOf,
   selectManifest,
+  shortDigest,
   withDefaultTag,
 } from '../images/index.ts';
 import type { RegistryCredentials } from './credentials.ts';
-import { Downloader, shortDigest } from './download.ts';
+import { Downloader } from './download.ts';
 import { endpointsOf, isInsecure, REGISTRY_DEFAULTS, type RegistryOptions } from './endpoints.ts';
 import type { HttpClient } from './http/index.ts';
 import { allOrNone, Limiter } from './limiter.ts';
@@ -35,7 +36,7 @@ import { sourceLabel } from './sources.ts';
 
 export interface PullDeps {
   readonly engine: ImageEngine;
-  readonly store: Pick<ImageStore, 'adopt' | 'assignName' | 'announce' | 'holderOf' | 'get' | 'releaseLeftovers'>;
+  readonly store: Pick<ImageStore, 'adopt' | 'assignName' | 'announce' | 'holderOf' | 'get' | 'releaseStaleLeases'>;
   readonly http: HttpClient;
   readonly clock?: Clock;
 }
@@ -97,7 +98,7 @@ export class Puller {
       const resolved = await this.#resolveAt(repository, wanted, options);
       const id = await this.#bring(wanted, resolved, { ...options, progress: options.progress ?? (() => {}) });
       // Whatever an earlier daemon had of it has been used.
-      await this.#deps.store.releaseLeftovers();
+      await this.#deps.store.releaseStaleLeases();
       return id;
     });
   }

@@ -12,6 +12,7 @@ import {
   progressBar,
   type Reference,
   repositoryOf,
+  shortDigest,
 } from '../images/index.ts';
 import type { RegistryCredentials } from './credentials.ts';
 import { endpointsOf, isInsecure, REGISTRY_DEFAULTS, type RegistryOptions } from './endpoints.ts';
@@ -19,7 +20,7 @@ import { type HttpClient, isDropped } from './http/index.ts';
 import { allOrNone, Limiter } from './limiter.ts';
 import { isUnreachable } from './refusals.ts';
 import { Repository } from './repository.ts';
-import { delayBefore, pause } from './retry.ts';
+import { delayBefore, pause, retryingIn } from './retry.ts';
 import { mountSources, sourceLabelWith } from './sources.ts';
 
 export interface PushDeps {
@@ -124,7 +125,7 @@ export class Pusher {
     const { content } = this.#deps.engine;
     const layers = new Map<string, Layer>();
     for (const [index, layer] of manifest.layers.entries()) {
-      const id = image.diffIds[index]?.slice('sha256:'.length, 'sha256:'.length + 12) ?? '';
+      const id = shortDigest(image.diffIds[index] ?? '');
       progress?.({ status: 'Preparing', progressDetail: {}, id });
       layers.set(layer.digest, { ...layer, id });
     }
@@ -173,8 +174,7 @@ export class Pusher {
         const again = isDropped(error) || (error instanceof FairwayError && error.code === 'registry_error');
         if (!again || attempt >= maxAttempts || signal?.aborted) throw error;
         const ms = delayBefore(attempt, undefined, this.#clock.now()) ?? 0;
-        const status = `Retrying in ${ms / 1000} second${ms === 1000 ? '' : 's'}`;
-        options.progress?.({ status, progressDetail: {}, id: layer.id });
+        options.progress?.({ status: retryingIn(ms), progressDetail: {}, id: layer.id });
         await pause(this.#clock, ms, signal);
       }
     }

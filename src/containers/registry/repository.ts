@@ -35,6 +35,8 @@ const ACCEPT = [MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerList, MEDIA_TYPE.ociManife
 );
 const REDIRECTS_MAX = 5;
 const TAGS_MAX = 100_000;
+/** Some registries give few tags at a time, but none gives none for ever. */
+const PAGES_MAX = 10_000;
 
 /**
  * One repository at one endpoint, by the distribution protocol. Asks for a token when the registry wants one; asks again,
@@ -81,12 +83,14 @@ export class Repository {
 
   async tags(signal?: AbortSignal): Promise<string[]> {
     const found: string[] = [];
-    for (let url: string | null = this.#url('tags/list'); url !== null; ) {
+    let url: string | null = this.#url('tags/list');
+    for (let page = 0; url !== null; page += 1) {
       const response: HttpResponse = await this.#send(url, { method: 'GET', signal });
       if (response.status !== 200) throw await this.#refused(response, 'manifest', url);
       const { tags } = jsonOf(await readBody(response.body), 'list of tags');
       if (Array.isArray(tags)) found.push(...tags.filter((tag) => typeof tag === 'string'));
-      if (found.length > TAGS_MAX) throw invalid('too_many_tags', `the registry has more than ${TAGS_MAX} tags`);
+      if (found.length > TAGS_MAX || page >= PAGES_MAX)
+        throw invalid('too_many_tags', `the registry has more than ${TAGS_MAX} tags`);
       const next = /<([^>]*)>\s*;\s*rel="?next"?/.exec(String(response.headers.link ?? ''))?.[1];
       url = next === undefined ? null : this.#follow(next, url);
     }

@@ -21,6 +21,12 @@ export function delayBefore(attempt: number, retryAfter: string | undefined, now
   return Math.min(1000 * 2 ** (attempt - 1), LONGEST_MS);
 }
 
+/** As Docker's clients show it. */
+export function retryingIn(ms: number): string {
+  return `Retrying in ${ms / 1000} second${ms === 1000 ? '' : 's'}`;
+}
+
+/** Rejects with the signal's reason when that comes first. */
 export function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

@@ -7,6 +7,7 @@ import { MemoryStore } from '../../store/index.ts';
 import { type ContainerParts, createContainers } from '../create.ts';
 import { EventLog } from '../events/index.ts';
 import type { Image } from '../images/index.ts';
+import { NO_LIMITS } from '../limits/index.ts';
 import type { ContainerSpec } from '../options.ts';
 import { FakeClock, FakeEngine, FakeImages, FakeNetwork, Faults } from './fakes.ts';
 
@@ -113,21 +114,7 @@ export function specOf(part: SpecPart = {}): ContainerSpec {
     },
     mounts: { binds: [], mounts: [], tmpfs: {}, volumesFrom: [], anonymous: [], ...part.mounts },
     resources: {
-      memory: 0,
-      memorySwap: 0,
-      memoryReservation: 0,
-      oomKillDisable: false,
-      nanoCpus: 0,
-      cpuShares: 0,
-      cpuPeriod: 0,
-      cpuQuota: 0,
-      cpusetCpus: '',
-      cpusetMems: '',
-      blkioWeight: 0,
-      ulimits: [],
-      devices: [],
-      deviceCgroupRules: [],
-      cgroupParent: '',
+      ...NO_LIMITS,
       ...part.resources,
     },
     security: {

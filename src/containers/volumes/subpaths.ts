@@ -1,12 +1,10 @@
 import { closeSync, constants, mkdirSync, openSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { FairwayError, invalid, messageOf } from '../../base/index.ts';
-import { bindMount, isErrno, unmount } from '../../kernel/index.ts';
+import { bindMount, isErrno, O_PATH, unmount } from '../../kernel/index.ts';
 import type { MountPoint } from '../contract.ts';
 import { Tree } from '../copy/index.ts';
 import type { ContainerRecord } from '../records/index.ts';
-
-const O_PATH = 0o10000000;
 
 /**
  * Folders of volumes that are mounted instead of the whole (`volume-subpath`). What is in a volume is not to be trusted, and

@@ -1,8 +1,6 @@
 import { type Cidr, cidrText, familyOf, networkOf } from '../../base/index.ts';
-import type { Link, Rtnl } from '../../kernel/index.ts';
+import { type Link, RT_TABLE_MAIN, RTPROT_KERNEL, type Rtnl } from '../../kernel/index.ts';
 
-const MAIN_TABLE = 254;
-const PROTOCOL_KERNEL = 2;
 /** Of the route that the kernel makes with an IPv6 address. */
 const CONNECTED_METRIC6 = 256;
 
@@ -14,7 +12,7 @@ export function makeGoodRoutes(rtnl: Rtnl, link: Link, addresses: readonly Cidr[
     rtnl.routes.add({
       destination: subnet,
       linkIndex: link.index,
-      protocol: PROTOCOL_KERNEL,
+      protocol: RTPROT_KERNEL,
       ifMissing: true,
       ...(six ? { metric: CONNECTED_METRIC6 } : { scope: 'link', source }),
     });
@@ -28,7 +26,7 @@ export function unroutedSubnets(rtnl: Rtnl, link: Link, addresses: readonly Cidr
   const routed = new Set(
     rtnl.routes
       .list()
-      .filter((route) => route.table === MAIN_TABLE && route.linkIndex === link.index)
+      .filter((route) => route.table === RT_TABLE_MAIN && route.linkIndex === link.index)
       .flatMap(({ destination }) => (destination === undefined ? [] : [cidrText(destination)])),
   );
   return subnets.filter((subnet) => !routed.has(cidrText(subnet)));

@@ -5,16 +5,14 @@ import {
   type Link,
   type Route,
   type RouteSpec,
+  RT_TABLE_LOCAL,
+  RTPROT_KERNEL,
   type Rtnl,
   readSysctl,
   writeSysctl,
 } from '../../kernel/index.ts';
 import { discardedName } from '../discarded-links.ts';
 import { transparentMark, transparentOwner } from '../marks.ts';
-
-const LOCAL_TABLE = 255;
-/** RTPROT_KERNEL: routes that come and go with an address. */
-const BY_KERNEL = 2;
 
 /** The bridge in the place of `parent`, made or completed; undone when that fails. */
 export function makeGoodUplink(rtnl: Rtnl, what: { readonly id: Id; readonly name: string; parent: Link }): Link {
@@ -75,7 +73,7 @@ function move(rtnl: Rtnl, from: Link, to: Link): void {
   const addresses = rtnl.addresses.list(from.index).filter((address) => address.scope !== 'link');
   for (const address of addresses) addAddress(rtnl, address, to);
   for (const route of rtnl.routes.list()) {
-    if (route.linkIndex !== from.index || route.table === LOCAL_TABLE || route.protocol === BY_KERNEL) continue;
+    if (route.linkIndex !== from.index || route.table === RT_TABLE_LOCAL || route.protocol === RTPROT_KERNEL) continue;
     moveRoute(rtnl, route, to);
   }
   for (const { cidr } of addresses) rtnl.addresses.remove(from.index, cidr);

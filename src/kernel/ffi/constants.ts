@@ -27,10 +27,7 @@ export const IPPROTO_UDP = 17;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_ICMPV6 = 58;
-export const IPPROTO_IP = 0;
-export const IP_FREEBIND = 15;
 export const IPV6_V6ONLY = 26;
-export const IPV6_FREEBIND = 78;
 
 export const SOL_NETLINK = 270;
 export const NETLINK_ROUTE = 0;
@@ -49,6 +46,8 @@ export const O_RDONLY = 0;
 export const O_NONBLOCK = 0o4000;
 export const O_ASYNC = 0o20000;
 export const O_CLOEXEC = 0o2000000;
+/** Node has no name for it. */
+export const O_PATH = 0o10000000;
 
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETFL = 4;
@@ -60,7 +59,6 @@ export const FIONREAD = 0x541b;
 export const SPLICE_F_NONBLOCK = 2;
 
 export const EPOLLIN = 0x1;
-export const EPOLLHUP = 0x10;
 export const EPOLLONESHOT = 0x40000000;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;

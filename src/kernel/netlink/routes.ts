@@ -25,6 +25,8 @@ import {
   viewOf,
 } from './core/index.ts';
 
+export const { RT_TABLE_LOCAL, RT_TABLE_MAIN, RTPROT_KERNEL } = c;
+
 export type RouteType =
   | 'unicast'
   | 'local'
@@ -46,8 +48,6 @@ const ROUTE_TYPES: Readonly<Record<RouteType, number>> = {
   prohibit: 8,
 };
 
-/** RTPROT_*: who made the route. We are "static", as an administrator is. */
-const PROTOCOL_STATIC = 4;
 const RTMSG_LENGTH = 12;
 
 export interface RouteSpec {
@@ -196,7 +196,7 @@ export function routeMessage(write: MessageWriter, route: RouteSpec, removing = 
       af: afOf(family),
       prefix: destination?.prefix ?? 0,
       table: table < 256 ? table : 0,
-      protocol: removing ? 0 : (route.protocol ?? PROTOCOL_STATIC),
+      protocol: removing ? 0 : (route.protocol ?? c.RTPROT_STATIC),
       scope: scopeNumber(route, family, removing),
       type,
       flags: route.onlink === true ? c.RTNH_F_ONLINK : 0,

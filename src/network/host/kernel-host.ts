@@ -12,6 +12,7 @@ import {
   openNetns,
   pinNetns,
   type RouteSpec,
+  RT_TABLE_MAIN,
   Rtnl,
   writeSysctl,
 } from '../../kernel/index.ts';
@@ -28,7 +29,6 @@ const DEFAULT_SYSCTLS: Readonly<Record<string, string>> = {
   'net.ipv4.ip_unprivileged_port_start': '0',
   'net.ipv4.ping_group_range': '0 2147483647',
 };
-const MAIN_TABLE = 254;
 
 export class KernelHost implements SandboxHost {
   readonly #rtnl: Rtnl;
@@ -80,7 +80,7 @@ export class KernelHost implements SandboxHost {
     using rtnl = Rtnl.open(ns);
     const there = rtnl.routes
       .list()
-      .filter(({ destination, table }) => destination === undefined && table === MAIN_TABLE);
+      .filter(({ destination, table }) => destination === undefined && table === RT_TABLE_MAIN);
     return routes.filter(({ ifname, gateway }) => {
       const index = rtnl.links.get(ifname)?.index;
       return !there.some((route) => route.linkIndex === index && route.gateway === gateway);
@@ -122,7 +122,7 @@ export class KernelHost implements SandboxHost {
   busySubnets(): readonly Cidr[] {
     const onLink = this.#rtnl.routes
       .list()
-      .filter((route) => route.table === MAIN_TABLE && route.type === 'unicast' && route.gateway === undefined);
+      .filter((route) => route.table === RT_TABLE_MAIN && route.type === 'unicast' && route.gateway === undefined);
     return onLink.flatMap(({ destination }) => (destination === undefined ? [] : [destination]));
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Cidr, type Clock, cidrText, type Id, newId } from '../../base/index.ts';
 import { BridgeDriver, DiscardedLinks, HostDriver, NoneDriver } from '../../drivers/index.ts';
-import { listMounts, Nft, openFdCount, Rtnl } from '../../kernel/index.ts';
+import { listMounts, Nft, openFdCount, RT_TABLE_MAIN, Rtnl } from '../../kernel/index.ts';
 import type { Drift, Store } from '../../model/index.ts';
 import { NftFirewall } from '../../services/firewall/index.ts';
 import { PoolIpam } from '../../services/ipam/index.ts';
@@ -13,7 +13,6 @@ import { createNetworking, KernelHost, type Networking } from '../index.ts';
 import { FakeResolver } from './fakes.ts';
 import { KernelFaults } from './kernel-faults.ts';
 
-const MAIN_TABLE = 254;
 const stillClock: Clock = { now: () => 0, nowNanos: () => 1n, after: () => () => {} };
 
 export interface FaultSnapshot {
@@ -87,7 +86,7 @@ export class FaultLab implements AsyncDisposable {
         .sort(),
       routes: this.#rtnl.routes
         .list()
-        .filter(({ table, destination }) => table === MAIN_TABLE && !isLinkLocal(destination))
+        .filter(({ table, destination }) => table === RT_TABLE_MAIN && !isLinkLocal(destination))
         .map(({ destination, linkIndex }) => `${destination ? cidrText(destination) : 'default'} ${nameOf(linkIndex)}`)
         .sort(),
       rules: this.#nft.list('ruleset'),

@@ -29,6 +29,7 @@ interface Conversation {
   readonly endMs: number;
 }
 
+/** A client for many links: RFC 2131, with packets of its own until the link has an address. */
 export class DhcpClient implements Leases {
   readonly #clock: Clock;
   readonly #log: Log;

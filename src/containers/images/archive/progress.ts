@@ -1,3 +1,5 @@
+import { shortDigest } from '../format/index.ts';
+
 /** One line of the JSON streams that Docker's clients read while an image moves. */
 export interface ProgressMessage {
   readonly stream?: string;
@@ -23,7 +25,7 @@ export function loadingLayers(progress: Progress): {
       status: 'Loading layer',
       progressDetail: { current, total },
       progress: progressBar(current, total),
-      id: diffId.slice('sha256:'.length, 'sha256:'.length + 12),
+      id: shortDigest(diffId),
     });
   return {
     onStart: ({ size }, diffId) => {

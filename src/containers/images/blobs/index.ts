@@ -2,4 +2,4 @@
 // of names, archives or registries.
 export * from './engine.ts';
 export { LeasedBlobs } from './leased.ts';
-export * from './leftovers.ts';
+export * from './stale-leases.ts';

@@ -10,7 +10,7 @@ const KEPT_MS = 3_600_000;
  * Leases of a daemon before us that was killed at work. What they hold lets the next pull go on where that one stopped;
  * then, or after an hour, it is given to the garbage collector.
  */
-export class Leftovers implements Disposable {
+export class StaleLeases implements Disposable {
   readonly #engine: Pick<ImageEngine, 'leases'>;
   readonly #log: Log;
   #leases: string[] = [];

@@ -94,7 +94,3 @@ export function familiarName(reference: Reference): string {
   const digest = reference.digest === null ? '' : `@${reference.digest}`;
   return `${familiarRepository(reference)}${tag}${digest}`;
 }
-
-export function isSha256(text: string): boolean {
-  return SHA256_PATTERN.test(text);
-}

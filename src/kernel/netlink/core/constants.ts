@@ -1,7 +1,6 @@
 /** rtnetlink numbers, spelled as in linux/rtnetlink.h, if_link.h, if_addr.h, neighbour.h. */
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300;
@@ -70,8 +69,6 @@ export const IFLA_AF_SPEC = 26;
 export const IFLA_GROUP = 27;
 export const IFLA_NET_NS_FD = 28;
 export const IFLA_EXT_MASK = 29;
-export const IFLA_NUM_TX_QUEUES = 31;
-export const IFLA_NUM_RX_QUEUES = 32;
 export const IFLA_LINK_NETNSID = 37;
 export const IFLA_PROP_LIST = 52;
 export const IFLA_ALT_IFNAME = 53;
@@ -84,17 +81,13 @@ export const RTEXT_FILTER_SKIP_STATS = 1 << 3;
 
 export const VETH_INFO_PEER = 1;
 
-export const IFLA_BR_FORWARD_DELAY = 1;
-export const IFLA_BR_STP_STATE = 5;
 export const IFLA_BR_VLAN_FILTERING = 7;
 export const IFLA_BR_MCAST_SNOOPING = 23;
 export const IFLA_BR_VLAN_DEFAULT_PVID = 39;
 
-export const IFLA_BRPORT_STATE = 1;
 export const IFLA_BRPORT_MODE = 4;
 export const IFLA_BRPORT_LEARNING = 8;
 export const IFLA_BRPORT_UNICAST_FLOOD = 9;
-export const IFLA_BRPORT_PROXYARP = 10;
 export const IFLA_BRPORT_MCAST_FLOOD = 27;
 export const IFLA_BRPORT_BCAST_FLOOD = 30;
 export const IFLA_BRPORT_NEIGH_SUPPRESS = 32;
@@ -119,7 +112,6 @@ export const IFLA_VXLAN_PORT = 15;
 export const IFLA_VXLAN_GROUP6 = 16;
 export const IFLA_VXLAN_LOCAL6 = 17;
 export const IFLA_VXLAN_UDP_CSUM = 18;
-export const IFLA_VXLAN_GBP = 23;
 
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
@@ -149,16 +141,17 @@ export const RTA_PREF = 20;
 export const RTA_EXPIRES = 23;
 export const RTNH_F_ONLINK = 4;
 export const RT_TABLE_MAIN = 254;
-export const RTM_F_CLONED = 0x200;
-export const RTM_F_FIB_MATCH = 0x2000;
+export const RT_TABLE_LOCAL = 255;
+/** Who made a route: the kernel, with an address. */
+export const RTPROT_KERNEL = 2;
+/** Who made a route: an administrator. */
+export const RTPROT_STATIC = 4;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
 export const NDA_VLAN = 5;
 export const NDA_PORT = 6;
 export const NDA_VNI = 7;
-export const NDA_IFINDEX = 8;
 export const NDA_MASTER = 9;
 export const NTF_SELF = 0x02;
 export const NTF_MASTER = 0x04;
-export const NTF_PROXY = 0x08;
