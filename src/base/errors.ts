@@ -63,6 +63,16 @@ export function isKind(error: unknown, kind: ErrorKind): error is FairwayError {
   return error instanceof FairwayError && error.kind === kind;
 }
 
+/** For what may be gone already: undefined instead of an error of kind `notFound`. */
+export async function ifFound<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isKind(error, 'notFound')) return undefined;
+    throw error;
+  }
+}
+
 /** Says in the type that a branch cannot be reached; at run time it throws. */
 export function unreachable(value: never): never {
   throw internal('unreachable', `unexpected value ${JSON.stringify(value)}`);

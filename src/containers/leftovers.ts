@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isKind } from '../base/index.ts';
+import { ifFound } from '../base/index.ts';
 import {
   type ContainerEngine,
   type ContainerImages,
@@ -41,7 +41,7 @@ export class Leftovers {
   /** Ends its process and removes the rest; what has gone already is fine. */
   async remove(id: string): Promise<void> {
     await this.end(id);
-    await ifThere(this.#deps.containerd.containers.delete(id));
+    await ifFound(this.#deps.containerd.containers.delete(id));
     await this.#deps.images.removeRootfs(id);
     await rm(pipeFolder(this.#options, id), { recursive: true, force: true });
     await rm(containerFolder(this.#options, id), { recursive: true, force: true });
@@ -52,15 +52,7 @@ export class Leftovers {
     const { tasks } = this.#deps.containerd;
     // One that ended meanwhile cannot be killed.
     await tasks.kill(id, 9, { all: true }).catch(() => {});
-    await ifThere(tasks.wait(id).then(() => tasks.delete(id)));
-  }
-}
-
-async function ifThere(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!isKind(error, 'notFound')) throw error;
+    await ifFound(tasks.wait(id).then(() => tasks.delete(id)));
   }
 }
 

@@ -3,9 +3,9 @@ import type { Drift, Reconciliation, Reconciling } from '../model/index.ts';
 import type { TaskProcess } from './containerd/index.ts';
 import type { ContainerEngine } from './engine.ts';
 import type { Leftovers } from './leftovers.ts';
-import type { ContainerService } from './lifecycle/index.ts';
+import { type ContainerService, UNKNOWN_EXIT } from './lifecycle/index.ts';
 import type { Container, Registry } from './records/index.ts';
-import { isAlive, UNKNOWN_EXIT } from './restore.ts';
+import { isAlive } from './restore.ts';
 
 export interface ContainerReconcilerDeps {
   readonly containerd: Pick<ContainerEngine, 'tasks'>;

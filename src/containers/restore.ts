@@ -5,7 +5,7 @@ import type { ContainerEngine } from './engine.ts';
 import type { ExecService } from './exec/index.ts';
 import type { IoHub } from './io/index.ts';
 import type { Leftovers } from './leftovers.ts';
-import type { ContainerService, Remover } from './lifecycle/index.ts';
+import { type ContainerService, type Remover, UNKNOWN_EXIT } from './lifecycle/index.ts';
 import type { Container, Registry } from './records/index.ts';
 import type { VolumeStore } from './volumes/index.ts';
 import type { Wiring } from './wiring/index.ts';
@@ -22,9 +22,6 @@ export interface RestorerDeps {
   readonly service: ContainerService;
   readonly log: Log;
 }
-
-/** What is known of a process that ended while nobody watched and that containerd has forgotten. */
-export const UNKNOWN_EXIT = 255;
 
 /** Restores networks and sandboxes; told which of these belong to containers that run. */
 export type RestoreNetworks = (alive: (sandbox: SandboxRecord) => boolean) => Promise<void>;

@@ -1,5 +1,4 @@
 import {
-  chmodSync,
   constants,
   createWriteStream,
   lchownSync,
@@ -14,7 +13,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header } from 'tar-stream';
 import { invalid } from '../../base/index.ts';
-import { makeDevice, makeFifo, writeAttribute } from '../../kernel/index.ts';
+import { changeMode, makeDevice, makeFifo, writeAttribute } from '../../kernel/index.ts';
 import { type PaxRecords, PaxTap, XATTR } from './pax.ts';
 import { Tree } from './tree.ts';
 
@@ -110,7 +109,7 @@ async function unpackOne(tree: Tree, item: Item, options: UnpackOptions): Promis
 function setMeta(host: string, { header, records }: Item, options: UnpackOptions): void {
   if (header.type === 'link') return;
   lchownSync(host, options.owner?.uid ?? header.uid ?? 0, options.owner?.gid ?? header.gid ?? 0);
-  if (header.type !== 'symlink') chmodSync(host, (header.mode ?? 0o644) & 0o7777);
+  if (header.type !== 'symlink') changeMode(host, (header.mode ?? 0o644) & 0o7777);
   // After the owner: a change of that takes a file's capabilities away.
   for (const [key, value] of records) {
     const name = key.startsWith(XATTR) ? key.slice(XATTR.length) : '';

@@ -1,4 +1,4 @@
-import { invalid, isKind, type Log, messageOf, newId, Serial } from '../../base/index.ts';
+import { ifFound, invalid, isKind, type Log, messageOf, newId, Serial } from '../../base/index.ts';
 import type { Descriptor, Mount } from '../containerd/index.ts';
 import type { ImageEngine } from './blobs/index.ts';
 import type { Image } from './catalog.ts';
@@ -95,11 +95,7 @@ export class Unpacker {
 
   /** One that is not there is as good. */
   async removeRootfs(key: string): Promise<void> {
-    try {
-      await this.#engine.snapshots.remove(key);
-    } catch (error) {
-      if (!isKind(error, 'notFound')) throw error;
-    }
+    await ifFound(this.#engine.snapshots.remove(key));
   }
 
   /** Bytes of each layer on disk, from the bottom; zero for one that is not unpacked. */
@@ -125,12 +121,7 @@ export class Unpacker {
   }
 
   async #measure(chainId: string): Promise<number | undefined> {
-    try {
-      return (await this.#engine.snapshots.usage(chainId)).size;
-    } catch (error) {
-      if (isKind(error, 'notFound')) return undefined;
-      throw error;
-    }
+    return (await ifFound(this.#engine.snapshots.usage(chainId)))?.size;
   }
 
   /** From here on the lease holds it, too: another client may be removing the image that it came with. */

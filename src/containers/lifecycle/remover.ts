@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { conflict, isKind, type Log, messageOf, runAll, runTogether } from '../../base/index.ts';
+import { conflict, ifFound, type Log, messageOf, runAll, runTogether } from '../../base/index.ts';
 import {
   type ContainerEngine,
   type ContainerImages,
@@ -64,13 +64,6 @@ export class Remover {
 
   async #dismantle(container: Container): Promise<void> {
     const { containerd, images, wiring, io } = this.#deps;
-    const gone = async (work: Promise<unknown>): Promise<void> => {
-      try {
-        await work;
-      } catch (error) {
-        if (!isKind(error, 'notFound')) throw error;
-      }
-    };
     const what = `unable to remove container "${container.name}"`;
     const together =
       (...steps: (() => unknown)[]): (() => Promise<void>) =>
@@ -79,13 +72,13 @@ export class Remover {
     await runAll(
       [
         together(
-          () => (container.mayHaveTask ? gone(containerd.tasks.delete(container.id)) : undefined),
+          () => (container.mayHaveTask ? ifFound(containerd.tasks.delete(container.id)) : undefined),
           () => wiring.close(container),
         ),
         () => wiring.forget(container),
         () => io.forget(container),
         together(
-          () => gone(containerd.containers.delete(container.id)),
+          () => ifFound(containerd.containers.delete(container.id)),
           () => images.removeRootfs(container.id),
           () => rm(pipeFolder(this.#options, container.id), { recursive: true, force: true }),
         ),

@@ -1,4 +1,4 @@
-import { type Clock, isKind, type Log, messageOf, rfc3339Nano } from '../../base/index.ts';
+import { type Clock, ifFound, isKind, type Log, messageOf, rfc3339Nano } from '../../base/index.ts';
 import type { ContainerEngine } from '../engine.ts';
 import type { IoHub } from '../io/index.ts';
 import type { Container, ExitNotice, Registry } from '../records/index.ts';
@@ -29,8 +29,8 @@ export interface SupervisorHooks {
 /** Output that still comes after the process has ended, from children that kept the pipes, is waited for so long. */
 const DRAIN_MS = 2_000;
 const RETRY_MS = 250;
-/** What is known of a process that ended while nobody watched and containerd has forgotten. */
-const UNKNOWN_EXIT = 255;
+/** What is known of a process that ended while nobody watched and that containerd has forgotten. */
+export const UNKNOWN_EXIT = 255;
 
 /** Watches the processes of containers and cleans up after them. */
 export class Supervisor {
@@ -100,14 +100,9 @@ export class Supervisor {
     } as const;
     const results = await Promise.allSettled([
       io.drain(container, DRAIN_MS).then(() => io.finish(container)),
-      containerd.tasks
-        .delete(container.id)
-        .catch((error: unknown) => {
-          if (!isKind(error, 'notFound')) throw error;
-        })
-        .then(() => {
-          container.mayHaveTask = false;
-        }),
+      ifFound(containerd.tasks.delete(container.id)).then(() => {
+        container.mayHaveTask = false;
+      }),
       wiring.close(container),
     ]);
     for (const result of results) {

@@ -1,6 +1,6 @@
-import { chmod, copyFile, lchown, link, lstat, lutimes, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
+import { constants, copyFile, lchown, link, lstat, lutimes, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listAttributes, makeDevice, makeFifo, readAttribute, writeAttribute } from '../../kernel/index.ts';
+import { changeMode, listAttributes, makeDevice, makeFifo, readAttribute, writeAttribute } from '../../kernel/index.ts';
 import type { Mount } from '../containerd/index.ts';
 import { deviceNumber } from '../limits/index.ts';
 import { layersOf, listTree } from '../spec/index.ts';
@@ -43,7 +43,7 @@ async function copyNode({ names }: Job, path: string, to: string): Promise<boole
     return false;
   }
   if (stat.isSymbolicLink()) await symlink(await readlink(path), to);
-  else if (stat.isFile()) await copyFile(path, to);
+  else if (stat.isFile()) await copyFile(path, to, constants.COPYFILE_EXCL);
   else if (stat.isFIFO()) makeFifo(to);
   else if (stat.isBlockDevice() || stat.isCharacterDevice()) {
     makeDevice(to, { kind: stat.isBlockDevice() ? 'block' : 'character', ...deviceNumber(stat.rdev), mode: 0o600 });
@@ -55,7 +55,7 @@ async function copyNode({ names }: Job, path: string, to: string): Promise<boole
 async function copyMeta(from: string, to: string): Promise<void> {
   const stat = await lstat(from);
   await lchown(to, stat.uid, stat.gid);
-  if (!stat.isSymbolicLink()) await chmod(to, stat.mode & 0o7777);
+  if (!stat.isSymbolicLink()) changeMode(to, stat.mode & 0o7777);
   // After the owner: a change of that takes a file's capabilities away.
   for (const name of listAttributes(from)) {
     const value = name.startsWith('trusted.') ? undefined : readAttribute(from, name);
