@@ -235,6 +235,7 @@ export class ExecService implements Execs {
     const unstarted = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, unstarted.signal]);
     const exit = tasks.wait(container.id, { execId: id, signal });
+    // It may fail before anybody watches; #watch hears of it all the same.
     exit.catch(() => {});
     try {
       exec.pid = await tasks.start(container.id, id);

@@ -116,6 +116,7 @@ export class LentAddresses {
       throw new FairwayError(cannot(error.message), { code, kind, cause: error });
     }
     if (wanted === undefined || lease.address.ip === wanted) return lease;
+    // A server that does not hear of it finds out when the lease ends.
     await leases.release(link, lease).catch(() => {});
     throw invalid('dhcp_other_address', cannot(`the DHCP server lends ${lease.address.ip} and not ${wanted}`));
   }

@@ -27,6 +27,7 @@ export function offerSockets(sandboxes: Sandboxes, folder: string, end: () => vo
       }
     });
   });
+  // Without it the next daemon opens sockets anew: what waits in these is lost, and nothing else.
   server.on('error', () => {});
   server.listen(path);
   server.on('close', () => remove(path));
