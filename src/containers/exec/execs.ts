@@ -425,7 +425,8 @@ export class ExecService implements Execs {
     container.execIds.add(id);
     const paths = pipePaths(pipeFolder(this.#options, container.id), id.slice(0, 16), pipes);
     // After a restart of the machine there are none.
-    const outputs = new Outputs(paths.stdout && !existsSync(paths.stdout) ? {} : paths);
+    const there = [paths.stdout, paths.stderr].every((path) => path === undefined || existsSync(path));
+    const outputs = new Outputs(there ? paths : {});
     outputs.discard();
     const exit = this.#deps.containerd.tasks.wait(container.id, { execId: id, signal: this.#stop.signal });
     exit.catch(() => {});
