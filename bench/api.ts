@@ -5,8 +5,11 @@ export class Api {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
   readonly #socketPath: string;
 
-  constructor(socketPath: string) {
+  readonly #version: string;
+
+  constructor(socketPath: string, version = 'v1.47') {
     this.#socketPath = socketPath;
+    this.#version = version;
   }
 
   call(method: string, path: string, body?: unknown): Promise<unknown> {
@@ -17,7 +20,7 @@ export class Api {
           agent: this.#agent,
           socketPath: this.#socketPath,
           method,
-          path: `/v1.47${path}`,
+          path: `/${this.#version}${path}`,
           headers:
             text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
         },
@@ -28,11 +31,17 @@ export class Api {
             const answer = Buffer.concat(chunks).toString();
             if ((response.statusCode ?? 500) >= 400)
               reject(new Error(`${method} ${path}: ${response.statusCode} ${answer}`));
-            else resolve(answer === '' ? undefined : JSON.parse(answer));
+            else if (!response.headers['content-type']?.startsWith('application/json') || answer === '')
+              resolve(undefined);
+            else resolve(parsed(answer));
           });
         },
       );
-      call.on('error', reject);
+      call.on('error', (error: NodeJS.ErrnoException) => {
+        // The server ended the connection after its idle time, just as we took it up again.
+        if (call.reusedSocket && error.code === 'ECONNRESET') resolve(this.call(method, path, body));
+        else reject(error);
+      });
       call.end(text);
     });
   }
@@ -42,10 +51,13 @@ export class Api {
     const text = JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) };
-      const call = request({ socketPath: this.#socketPath, method, path: `/v1.47${path}`, headers }, (response) => {
-        response.resume();
-        response.on('end', resolve);
-      });
+      const call = request(
+        { socketPath: this.#socketPath, method, path: `/${this.#version}${path}`, headers },
+        (response) => {
+          response.resume();
+          response.on('end', resolve);
+        },
+      );
       call.on('error', reject);
       call.end(text);
     });
@@ -68,5 +80,14 @@ export class Api {
 
   close(): void {
     this.#agent.destroy();
+  }
+}
+
+/** podman calls a plain `OK` JSON. */
+function parsed(answer: string): unknown {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return answer;
   }
 }

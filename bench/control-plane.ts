@@ -51,7 +51,7 @@ async function createAndStart(api: Api, name: string, network: string): Promise<
 }
 
 /** What the kernel alone takes for a bridge with an address, and for its deletion. */
-function bareBridge(): { created: number[]; deleted: number[] } {
+export function bareBridge(): { created: number[]; deleted: number[] } {
   const path = '/run/netns/fwt-bench';
   createNetns(path);
   try {

@@ -7,7 +7,7 @@ import { median, type Row } from './stats.ts';
 
 const ROUNDS = 5;
 
-interface Pair {
+export interface Pair {
   readonly client: number;
   readonly server: number;
   readonly serverAddress: string;
@@ -58,7 +58,7 @@ async function addressOf(api: Api, name: string): Promise<string> {
   return view.NetworkSettings.Networks.bench?.IPAddress ?? '';
 }
 
-async function manualPair(): Promise<{ pair: Pair; close(): Promise<void> }> {
+export async function manualPair(): Promise<{ pair: Pair; close(): Promise<void> }> {
   const middle = await startHolder(['-n'], 'ip link add br0 type bridge forward_delay 0; ip link set br0 up');
   const ends = [await startHolder(['-n'], 'true'), await startHolder(['-n'], 'true')];
   for (const [index, end] of ends.entries()) {
@@ -105,7 +105,7 @@ async function manualPair(): Promise<{ pair: Pair; close(): Promise<void> }> {
   };
 }
 
-async function gigabits(pair: Pair): Promise<number> {
+export async function gigabits(pair: Pair): Promise<number> {
   const server = spawn('nsenter', [`--net=/proc/${pair.server}/ns/net`, 'iperf3', '-s', '-1', '--forceflush'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -127,7 +127,7 @@ async function gigabits(pair: Pair): Promise<number> {
   );
 }
 
-async function microseconds(pair: Pair): Promise<number> {
+export async function microseconds(pair: Pair): Promise<number> {
   const report = await ok([
     'nsenter',
     `--net=/proc/${pair.client}/ns/net`,
