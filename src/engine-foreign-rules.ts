@@ -10,6 +10,13 @@ export interface ForeignRulesDeps {
   readonly log: Log;
 }
 
+interface Found {
+  readonly drop: ForeignDrop;
+  readonly bridges: Set<string>;
+  /** The link of the default route. */
+  readonly outside: string;
+}
+
 /** Addresses for documentation: whatever leads to them is the default route. */
 const OUTSIDE = { 4: parseIp('192.0.2.1'), 6: parseIp('2001:db8::1') } as const;
 
@@ -24,7 +31,7 @@ export function foreignRuleWarnings(deps: ForeignRulesDeps): readonly string[] {
 }
 
 function warningsOf({ nft, rtnl, firewall }: ForeignRulesDeps): readonly string[] {
-  const found = new Map<string, { readonly drop: ForeignDrop; readonly bridges: Set<string> }>();
+  const found = new Map<string, Found>();
   const tables = forwardingTables(nft.runJson('list chains'), TABLES).map((table) =>
     nft.runJson(`list table ${table}`),
   );
@@ -38,12 +45,12 @@ function warningsOf({ nft, rtnl, firewall }: ForeignRulesDeps): readonly string[
     ];
     for (const drop of tables.flatMap((table) => packets.flatMap((packet) => foreignDrops(table, family, packet)))) {
       const key = `${drop.table} ${drop.chain}`;
-      const known = found.get(key) ?? { drop, bridges: new Set() };
+      const known = found.get(key) ?? { drop, outside, bridges: new Set() };
       found.set(key, known);
       known.bridges.add(bridge);
     }
   }
-  return [...found.values()].map(({ drop, bridges }) => sentence(drop, [...bridges]));
+  return [...found.values()].map(sentence);
 }
 
 function isOpenNetwork(entry: { readonly kind: string }): entry is NetworkEntry {
@@ -55,9 +62,11 @@ function uplink(rtnl: Rtnl, family: IpFamily): string | undefined {
   return index === undefined ? undefined : rtnl.links.get(index)?.name;
 }
 
-function sentence({ table, chain, by }: ForeignDrop, bridges: readonly string[]): string {
+/** Narrow enough that what others keep apart from each other stays apart. */
+function sentence({ drop: { table, chain, userChain, by }, bridges, outside }: Found): string {
   const [bridge = ''] = bridges;
   const how = by === 'policy' ? 'its policy is drop' : 'a rule in it';
-  const advice = `accept them there, for example: nft insert rule ${table} ${chain} iifname ${bridge} accept; nft insert rule ${table} ${chain} oifname ${bridge} accept`;
-  return `chain ${chain} of nftables table ${table} drops forwarded packets of ${bridges.join(', ')} (${how}): ${advice}`;
+  const insert = `nft insert rule ${table} ${userChain}`;
+  const advice = `accept them there, for example: ${insert} iifname ${bridge} oifname ${outside} accept; ${insert} oifname ${bridge} accept`;
+  return `chain ${chain} of nftables table ${table} drops forwarded packets of ${[...bridges].join(', ')} (${how}): ${advice}`;
 }

@@ -3,6 +3,7 @@
 export * from './api.ts';
 export * from './daemon.ts';
 export * from './dhcp-server.ts';
+export * from './dockerd.ts';
 export * from './engine.ts';
 export * from './eventually.ts';
 export * from './host.ts';

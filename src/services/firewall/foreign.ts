@@ -13,6 +13,8 @@ export interface ForeignDrop {
   /** `ip filter`, `FORWARD`; the chain that the kernel calls, not one it jumps to. */
   readonly table: string;
   readonly chain: string;
+  /** Where rules of the operator's belong: the chain itself, or the one that Docker keeps for them. */
+  readonly userChain: string;
   /** By what nothing before accepted, or by a rule. */
   readonly by: 'policy' | 'rule';
 }
@@ -29,6 +31,8 @@ interface Chain {
 }
 
 const MAX_DEPTH = 16;
+/** Docker calls it before its own rules and leaves it alone. */
+const DOCKER_USER = 'DOCKER-USER';
 
 /** Tables with a chain that forwarded packets of the family pass, out of nft's JSON of all chains; ours are left out. */
 export function forwardingTables(chains: unknown, own: readonly string[]): readonly string[] {
@@ -45,7 +49,8 @@ export function foreignDrops(table: unknown, family: IpFamily, packet: Forwarded
   return [...chains.values()].flatMap((chain): readonly ForeignDrop[] => {
     if (chain.hook !== 'forward' || !concerns(chain.table, family)) return [];
     const verdict = walk(chains, chain, packet, 0);
-    const drop = (by: ForeignDrop['by']): ForeignDrop[] => [{ table: chain.table, chain: chain.name, by }];
+    const userChain = chains.has(`${chain.table} ${DOCKER_USER}`) ? DOCKER_USER : chain.name;
+    const drop = (by: ForeignDrop['by']): ForeignDrop[] => [{ table: chain.table, chain: chain.name, userChain, by }];
     if (verdict === 'drop') return drop('rule');
     return verdict !== 'accept' && chain.policy === 'drop' ? drop('policy') : [];
   });
