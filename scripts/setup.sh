@@ -43,6 +43,9 @@ if $tests; then
   need python3 python3
   need docker-compose docker-compose
   need /usr/lib/python3/dist-packages/docker/__init__.py python3-docker
+  need dbus-daemon dbus-daemon
+  need /usr/lib/python3/dist-packages/dbus/__init__.py python3-dbus
+  need /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
 fi
 if $kernel; then
   need nft nftables
@@ -84,13 +87,24 @@ case $version in
   *) echo "setup: node_modules/.bin/node is $version, not the pinned v26; is this machine x64 or arm64 Linux?" >&2; exit 1 ;;
 esac
 
-if $tests && [ ! -x .cache/docker20/usr/bin/docker ]; then
-  # Only the client of Debian's docker.io is wanted, so the package is unpacked, not installed.
-  echo "setup: unpacking the docker 20.10 client"
+if $tests && [ ! -x .cache/docker20/usr/sbin/dockerd ]; then
+  # A client, and a daemon to stand beside; the machine itself is to have none, so the package is unpacked, not installed.
+  echo "setup: unpacking docker 20.10"
   rm -rf .cache/docker20 && mkdir -p .cache/docker20
   (cd .cache && { apt-get -qq download docker.io || { apt-get -qq -o DPkg::Lock::Timeout=300 update && apt-get -qq download docker.io; }; } 2>/dev/null)
   dpkg-deb -x .cache/docker.io_*.deb .cache/docker20
   rm -f .cache/docker.io_*.deb
+fi
+
+if $tests && [ ! -e .cache/firewalld/complete ]; then
+  # Installed, it would close the machine it stands on.
+  echo "setup: unpacking firewalld"
+  rm -rf .cache/firewalld && mkdir -p .cache/firewalld
+  download_firewalld() { (cd .cache/firewalld && apt-get -qq download firewalld python3-firewall python3-nftables) 2>/dev/null; }
+  download_firewalld || { apt-get -qq -o DPkg::Lock::Timeout=300 update && download_firewalld; }
+  for package in .cache/firewalld/*.deb; do dpkg-deb -x "$package" .cache/firewalld; done
+  rm -f .cache/firewalld/*.deb
+  touch .cache/firewalld/complete
 fi
 
 if $kernel && [ ! -e .cache/kernel/complete ]; then

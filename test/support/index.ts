@@ -6,6 +6,7 @@ export * from './dhcp-server.ts';
 export * from './dockerd.ts';
 export * from './engine.ts';
 export * from './eventually.ts';
+export * from './firewalld.ts';
 export * from './host.ts';
 export * from './lan.ts';
 export * from './probe-names.ts';

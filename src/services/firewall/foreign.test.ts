@@ -51,6 +51,25 @@ describe('chains of others that drop what we forward', () => {
     assert.deepEqual(byOf(table('drop', { forward: [[meta('iifname', 'br-1', '!='), accept]] })), ['policy']);
   });
 
+  it('or about translated connections, by name or by number', () => {
+    for (const [dnat, fresh] of [
+      ['dnat', 'new'],
+      [32, 8],
+    ]) {
+      const json = table('drop', { forward: [[ct('state', { set: [fresh] }), ct('status', dnat), accept]] });
+      assert.deepEqual(byOf(json, IN), []);
+      assert.deepEqual(byOf(json), ['policy']);
+    }
+  });
+
+  it('are told with the chain that Docker leaves to the operator', () => {
+    const [alone] = foreignDrops(table('drop', { forward: [] }), 4, OUT);
+    assert.equal(alone?.userChain, 'forward');
+    const docker = { forward: [[{ jump: { target: 'DOCKER-USER' } }]], 'DOCKER-USER': [[{ return: null }]] };
+    const [beside] = foreignDrops(table('drop', docker), 4, OUT);
+    assert.deepEqual([beside?.chain, beside?.userChain], ['forward', 'DOCKER-USER']);
+  });
+
   it('by way of other chains and maps', () => {
     const json = table('accept', {
       forward: [

@@ -31,6 +31,9 @@ interface Chain {
 }
 
 const MAX_DEPTH = 16;
+/** As nft prints them, by name or by the bit of the kernel's. */
+const NEW = ['new', '8'];
+const TRANSLATED = ['dnat', '32'];
 /** Docker calls it before its own rules and leaves it alone. */
 const DOCKER_USER = 'DOCKER-USER';
 
@@ -140,12 +143,13 @@ function valuesOf({ meta, ct }: Node, packet: ForwardedPacket): readonly string[
   const key = ((meta ?? ct) as Node | undefined)?.key;
   if (meta !== undefined && key === 'iifname') return [packet.iifname];
   if (meta !== undefined && key === 'oifname') return [packet.oifname];
-  if (ct !== undefined && key === 'state') return ['new'];
-  if (ct !== undefined && key === 'status') return packet.translated ? ['dnat'] : [''];
+  if (ct !== undefined && key === 'state') return NEW;
+  if (ct !== undefined && key === 'status') return packet.translated ? TRANSLATED : [''];
   return undefined;
 }
 
 function fits(pattern: unknown, value: string): boolean {
+  if (typeof pattern === 'number') return String(pattern) === value;
   if (typeof pattern !== 'string') return false;
   return pattern.endsWith('*') ? value.startsWith(pattern.slice(0, -1)) : pattern === value;
 }
