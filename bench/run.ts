@@ -7,6 +7,7 @@ import { containers } from './containers.ts';
 import { controlPlane } from './control-plane.ts';
 import { dataPath } from './data-path.ts';
 import { dns } from './dns.ts';
+import { guard } from './guard.ts';
 import { logs } from './logs.ts';
 import { memory } from './memory.ts';
 import { pull } from './pull.ts';
@@ -16,6 +17,7 @@ const SUITES: Readonly<Record<string, (api: Api, engine: Engine) => Promise<Row[
   memory: (api, { daemon }) => memory(api, daemon.pid),
   'control-plane': controlPlane,
   'data-path': dataPath,
+  guard,
   dns,
   containers: (api, { host }) => containers(api, host),
   logs: (api, { host }) => logs(api, host),

@@ -69,7 +69,6 @@ describe('Fairway beside firewalld', { timeout: 240_000 }, () => {
     const [our, their] = [await ours(), await theirs()];
     await firewalld.command('--reload');
     assert.equal(await ours(), our);
-    await everythingWorks();
     await docker('run -d --name more -p 8081:80 busybox sleep 600');
     await docker('rm -f more');
     await engine.daemon.stop();
