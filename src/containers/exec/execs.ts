@@ -52,6 +52,8 @@ interface Exec {
   status: 'created' | 'running' | 'ended';
   exitCode: number | undefined;
   pid: number;
+  /** It runs, or will not. Until then there is no terminal whose size could be set. */
+  launched: Promise<unknown>;
   /** Which pipes it was started with. */
   pipes: PipeRequest;
   /** It no longer matters whether its container is removed. */
@@ -99,6 +101,7 @@ export class ExecService implements Execs {
       status: 'created',
       exitCode: undefined,
       pid: 0,
+      launched: Promise.resolve(),
       pipes: NO_PIPES,
       unlisten: () => {},
     };
@@ -114,7 +117,6 @@ export class ExecService implements Execs {
     if (exec.status === 'ended') throw conflict('exec_ended', `exec ${id} has already run`);
     assertRunning(exec.container, exec.container.id);
     exec.status = 'running';
-    options.onAccepted?.();
     const wants = (attached: boolean): boolean => attached && !options.detach;
     const { tty } = exec.options;
     exec.pipes = {
@@ -125,7 +127,10 @@ export class ExecService implements Execs {
     const paths = makePipes(pipeFolder(this.#options, exec.container.id), id.slice(0, 16), exec.pipes);
     const outputs = new Outputs(paths);
     try {
-      return await this.#launch(exec, paths, outputs, options);
+      const launch = this.#launch(exec, paths, outputs, options);
+      exec.launched = launch.catch(() => {});
+      options.onAccepted?.();
+      return await launch;
     } catch (error) {
       outputs.destroy();
       removePipes(paths);
@@ -151,6 +156,7 @@ export class ExecService implements Execs {
 
   async resize(id: string, size: { readonly width: number; readonly height: number }): Promise<void> {
     const exec = this.#get(id);
+    await exec.launched;
     if (exec.status !== 'running') throw conflict('exec_not_running', `exec ${id} is not running`);
     await this.#deps.containerd.tasks.resizePty(exec.container.id, { ...size, execId: id });
   }
@@ -281,7 +287,8 @@ export class ExecService implements Execs {
       paths.stdin === undefined
         ? undefined
         : shared.writer({
-            once: true,
+            // Who leaves a terminal, by its keys or otherwise, does not end what runs there.
+            once: !tty,
             ...(tty && { detachKeys: parseDetachKeys(exec.options.detachKeys || DEFAULT_DETACH_KEYS) }),
             onDetach: () => {
               leave();
@@ -416,7 +423,17 @@ export class ExecService implements Execs {
 
   #adopt({ id, options, pid, pipes, exitCode }: ExecRecord, container: Container): void {
     const status = exitCode === undefined ? 'running' : 'ended';
-    const exec: Exec = { id, container, options, status, exitCode, pid, pipes, unlisten: () => {} };
+    const exec: Exec = {
+      id,
+      container,
+      options,
+      status,
+      exitCode,
+      pid,
+      launched: Promise.resolve(),
+      pipes,
+      unlisten: () => {},
+    };
     this.#know(exec);
     if (status === 'ended') {
       this.#forgetLater(exec);

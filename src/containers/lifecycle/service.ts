@@ -17,6 +17,7 @@ import type { LimitAbilities } from '../limits/index.ts';
 import { filterContainers, viewOf } from '../query/index.ts';
 import type { Container, ExitNotice, Registry } from '../records/index.ts';
 import { topOf } from '../statistics/index.ts';
+import { parseDetachKeys } from '../streams/index.ts';
 import type { Wiring } from '../wiring/index.ts';
 import type { Announcer } from './announce.ts';
 import type { Creator } from './creator.ts';
@@ -251,6 +252,8 @@ export class ContainerService implements Containers {
   }
 
   async attach(ref: string, options: AttachOptions): Promise<StreamSession> {
+    // Refused even where there is no terminal to detach from.
+    if (options.detachKeys) parseDetachKeys(options.detachKeys);
     const container = this.#deps.registry.get(ref);
     if (container.record.state.status === 'paused') {
       throw conflict('container_paused', `container ${ref} is paused, unpause the container before attach`);
