@@ -1,6 +1,7 @@
 import koffi, { type LibraryHandle } from 'koffi';
 import { UnsupportedError } from '../../base/index.ts';
 import { SystemError } from './errors.ts';
+import { reserveLowDescriptors, withLowDescriptor } from './low-descriptors.ts';
 
 /** An address in C memory: a number to us, never looked into. */
 type Pointer = bigint & { readonly __pointer: unique symbol };
@@ -59,8 +60,8 @@ export class NftContext implements Disposable {
   #context: Pointer | undefined;
 
   constructor() {
-    // Safe: takes no pointers; NULL means out of memory or no netlink socket.
-    const context = this.#bindings.newContext(0);
+    // The library waits for its one socket with select(). Safe: takes no pointers; NULL means out of memory or no netlink socket.
+    const context = withLowDescriptor(() => this.#bindings.newContext(0));
     if (context === null) throw new SystemError('ENOMEM', { syscall: 'nft_ctx_new', action: 'open nftables' });
     this.#context = context;
     // Safe: the context is live. From here on the library prints into its own buffers, never to our stdout.
@@ -88,7 +89,9 @@ export class NftContext implements Disposable {
     const context = this.#context;
     this.#context = undefined;
     // Safe: freed exactly once, because the field was cleared before.
-    if (context !== undefined) this.#bindings.freeContext(context);
+    if (context === undefined) return;
+    this.#bindings.freeContext(context);
+    reserveLowDescriptors();
   }
 
   [Symbol.dispose](): void {

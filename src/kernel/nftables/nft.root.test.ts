@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { createNetns, deleteNetns, openNetns, runInNewNetns } from '../netns/index.ts';
 import { Nft, NftError } from './index.ts';
@@ -29,6 +30,22 @@ describe('nftables in a namespace', () => {
   it('belongs to its namespace', () => {
     using home = runInNewNetns(() => Nft.open());
     assert.equal(home.runIfPresent('list table ip fwt'), false);
+  });
+
+  it('works beside more descriptors than select() can name, and again after that', () => {
+    const open = Array.from({ length: 1200 }, () => openSync('/dev/null', 'r'));
+    try {
+      assert.ok(Math.max(...open) > 1100);
+      const table = 'table ip many { }';
+      const lists = Array.from({ length: 5 }, () => {
+        using other = runInNewNetns(() => Nft.open());
+        other.run(table);
+        return other.run('list tables');
+      });
+      assert.deepEqual(lists, Array(5).fill('table ip many\n'));
+    } finally {
+      for (const fd of open) closeSync(fd);
+    }
   });
 
   it('does all of a script or nothing, and says why', () => {
