@@ -1,7 +1,7 @@
 import koffi, { type LibraryHandle } from 'koffi';
 import { UnsupportedError } from '../../base/index.ts';
 import { SystemError } from './errors.ts';
-import { reserveLowDescriptors, withLowDescriptor } from './low-descriptors.ts';
+import { reserveLowDescriptors, withLowDescriptor } from './fd.ts';
 
 /** An address in C memory: a number to us, never looked into. */
 type Pointer = bigint & { readonly __pointer: unique symbol };
