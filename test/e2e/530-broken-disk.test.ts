@@ -105,7 +105,7 @@ describe('a full disk', { timeout: 240_000 }, () => {
     assert.ok(daemon.pid > 0);
   });
 
-  test('does not hide that a container ended, nor keep it from being stopped and removed', async () => {
+  test('does not hide that a container ended, nor keep it from being stopped, and removed at the latest when there is space', async () => {
     const { host } = engine;
     await docker('run -d --name ends --network net busybox sleep 600');
     await docker('run -d --name stops --network net busybox sleep 600');
@@ -119,8 +119,12 @@ describe('a full disk', { timeout: 240_000 }, () => {
     assert.equal(await waiting, '137');
     assert.equal(await docker('inspect -f {{.State.Status}} ends'), 'exited');
     await docker('stop -t 0 stops');
-    await docker('rm -f stops ends');
+    // containerd's own database may need space that is not there: then that is said, and it can be done again.
+    const removed = await engine.docker.run(words('rm -f stops ends'));
+    if (removed.code !== 0) assert.match(removed.stderr, /no space left on device/);
     await free();
+    await engine.docker.run(words('rm -f stops ends'));
+    assert.equal(await docker('ps -aq --filter name=^(stops|ends)$'), '');
     // Its policy holds, at the latest now.
     await eventually(async () => {
       const now = await docker('inspect -f {{.State.Running}}_{{.State.Pid}} back');
@@ -218,9 +222,27 @@ describe('a store', { timeout: 240_000 }, () => {
     await assertUnchanged(host, running);
   });
 
-  test('that came back leads to everything there was', async () => {
-    await docker('rm -f web writer');
-    await docker('network rm net');
-    await assertUnchanged(engine.host, clean);
+  test('that was moved away makes the daemon begin with nothing, and what ran before is ended and gone', async () => {
+    const { host, daemon } = engine;
+    const pid = await pidOf('httpd');
+    await daemon.stop();
+    await host.ok(words(`mv ${DATA}/fairway.db ${DATA}/fairway.db-old`));
+    await daemon.start();
+    assert.equal(await docker('ps -aq'), '');
+    assert.equal(await docker('network ls -q --filter type=custom'), '');
+    await eventually(() => assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }));
+    assert.equal((await engine.fairway.run(['gc'])).code, 0);
+    // The default network is a new one.
+    const { rules: _, ...others } = clean;
+    const { rules: __, ...now } = await eventually(async () => {
+      const found = await snapshot(host);
+      assert.deepEqual(found.links, clean.links);
+      assert.deepEqual(found.processes, clean.processes);
+      assert.deepEqual(found.cgroups, clean.cgroups);
+      assert.deepEqual(found.namespaces, clean.namespaces);
+      return found;
+    });
+    assert.deepEqual(now, others);
+    assert.equal((await engine.fairway.run(['verify'])).code, 0);
   });
 });

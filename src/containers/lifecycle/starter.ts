@@ -12,6 +12,7 @@ import {
 import { ContainerdError, type Mount } from '../containerd/index.ts';
 import type { ContainerEngine, ContainerImages, ContainersOptions } from '../engine.ts';
 import type { IoHub } from '../io/index.ts';
+import { removeControlGroups } from '../limits/index.ts';
 import type { Container, Registry } from '../records/index.ts';
 import { buildSpec, type HostFacts, initProgram } from '../spec/index.ts';
 import type { Mounter, SharedMemory } from '../volumes/index.ts';
@@ -117,15 +118,17 @@ export class Starter {
     try {
       await containerd.tasks.create(container.id, { ...streams, rootfs });
     } catch (error) {
-      // A shim can be left of it; whatever is there goes.
+      // A shim can be left of it, and of a runc that was killed its control groups; whatever is there goes.
       await this.#dropTask(container).catch(() => {});
+      await removeControlGroups(this.#groupOf(container)).catch((reason: unknown) => {
+        this.#deps.log.warn({ container: container.id, reason: messageOf(reason) }, 'a control group is left');
+      });
       throw error;
     }
   }
 
   #specOf(container: Container, opened: OpenedNetwork, rootfs: readonly Mount[]): object {
     const { record } = container;
-    const parent = record.spec.resources.cgroupParent || this.#options.cgroupParent || '/docker';
     return buildSpec({
       record,
       rootfs,
@@ -141,9 +144,14 @@ export class Starter {
       extraEnv: this.#deps.wiring.linkEnvironment(container),
       defaultUlimits: this.#options.defaultUlimits ?? [],
       mounts: this.#deps.mounter.sourcesOf(record),
-      cgroupsPath: `${parent.startsWith('/') ? '' : '/'}${parent}/${container.id}`,
+      cgroupsPath: this.#groupOf(container),
       facts: this.#deps.facts(),
     });
+  }
+
+  #groupOf({ id, record }: Container): string {
+    const parent = record.spec.resources.cgroupParent || this.#options.cgroupParent || '/docker';
+    return `${parent.startsWith('/') ? '' : '/'}${parent}/${id}`;
   }
 
   #wantsInit({ spec }: Container['record']): boolean {
@@ -215,8 +223,12 @@ export class Starter {
   async #dropTask(container: Container): Promise<void> {
     const { tasks } = this.#deps.containerd;
     try {
-      await tasks.kill(container.id, SIGKILL, { all: true }).catch(() => {});
-      await tasks.wait(container.id).catch(() => {});
+      const killed = await tasks.kill(container.id, SIGKILL, { all: true }).then(
+        () => true,
+        (error: unknown) => /already finished|not running/.test(messageOf(error)),
+      );
+      // What could not be killed is not waited for: it may never end.
+      if (killed) await tasks.wait(container.id).catch(() => {});
       await tasks.delete(container.id);
     } catch (error) {
       if (!isKind(error, 'notFound')) throw error;

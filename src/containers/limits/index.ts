@@ -2,6 +2,7 @@
 // told. Reads the host; sets nothing.
 export * from './abilities.ts';
 export * from './device-number.ts';
+export * from './forgotten-groups.ts';
 export * from './resources.ts';
 export * from './update.ts';
 export * from './verify.ts';
