@@ -252,6 +252,12 @@ describe('volumes', () => {
       /error while mounting volume '.*far\/_data': failed to mount local volume: mount :\/x:/,
     );
     await docker('volume', 'rm', 'far');
+    // A name is looked up by the host, and one that nobody knows is named.
+    await docker('volume', 'create', '-o', 'type=nfs', '-o', 'device=:/x', '-o', 'o=addr=nobody.invalid', 'lost');
+    const lost = await docker.run(['run', '--rm', '--mount', 'src=lost,dst=/f,volume-nocopy', 'busybox', 'true']);
+    assert.equal(lost.code, 125);
+    assert.match(lost.stderr, /error resolving passed in network volume address: lookup nobody\.invalid: /);
+    await docker('volume', 'rm', 'lost');
     rmSync(source, { recursive: true });
     await assertUnchanged(host, clean);
   });

@@ -59,7 +59,7 @@ export class Starter {
       undo.unshift(() => wiring.close(container));
       const opened = await wiring.open(container);
       undo.unshift(() => mounter.deactivate(container.record, (name) => this.#inUse(container, name)));
-      mounter.activate(container.record);
+      await mounter.activate(container.record);
       await this.#together(container, opened, undo);
       // Before it runs: clients ask for its output since then.
       const startedAt = rfc3339Nano(clock.nowNanos());

@@ -21,6 +21,7 @@ export interface ExecSpecInput {
 export function execProcess(input: ExecSpecInput): object {
   const { record, options, facts, size } = input;
   const { security, process } = record.spec;
+  const settings = parseSecurityOptions(security);
   const privileged = security.privileged || options.privileged;
   const user = userOf(input.rootfs, options.user || record.effective.user, process.groupAdd);
   const bounding = capabilitiesOf({
@@ -43,6 +44,9 @@ export function execProcess(input: ExecSpecInput): object {
     cwd: options.workdir || record.effective.workdir || '/',
     capabilities: { bounding, effective: sets, permitted: sets, inheritable: [], ambient: [] },
     rlimits: rlimitsOf(record.spec.resources.ulimits, input.defaultUlimits, facts),
-    noNewPrivileges: parseSecurityOptions(security).noNewPrivileges,
+    noNewPrivileges: settings.noNewPrivileges,
+    ...(settings.apparmor && facts.apparmor
+      ? { apparmorProfile: options.privileged ? 'unconfined' : settings.apparmor }
+      : {}),
   };
 }

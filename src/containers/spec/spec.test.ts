@@ -10,6 +10,7 @@ import { specOf } from '../testing/index.ts';
 import { buildSpec, environmentOf } from './build.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { parseDeviceRule } from './devices.ts';
+import { execProcess } from './exec.ts';
 import { type HostFacts, hardLimits } from './host-facts.ts';
 import { layersOf, listTree, readTreeFile } from './rootfs.ts';
 import { defaultSeccomp } from './seccomp.ts';
@@ -47,11 +48,8 @@ interface BuiltSpec {
   };
 }
 
-function build(
-  part: Parameters<typeof specOf>[0] = {},
-  more: Partial<Parameters<typeof buildSpec>[0]> = {},
-): BuiltSpec {
-  const record: ContainerRecord = {
+function recordOf(part: Parameters<typeof specOf>[0] = {}): ContainerRecord {
+  return {
     version: 1,
     id: 'a'.repeat(64) as ContainerRecord['id'],
     name: 'x',
@@ -75,8 +73,14 @@ function build(
     stoppedByUser: false,
     anonymousVolumes: [],
   };
+}
+
+function build(
+  part: Parameters<typeof specOf>[0] = {},
+  more: Partial<Parameters<typeof buildSpec>[0]> = {},
+): BuiltSpec {
   return buildSpec({
-    record,
+    record: recordOf(part),
     rootfs: [],
     netns: '/run/netns/x',
     files: [{ source: '/data/hosts', destination: '/etc/hosts' }],
@@ -89,6 +93,37 @@ function build(
     ...more,
   }) as BuiltSpec;
 }
+
+describe('a profile of AppArmor', () => {
+  const profile = (facts: HostFacts, securityOpt: readonly string[]): unknown =>
+    (build({ security: { securityOpt } }, { facts }).process as { apparmorProfile?: string }).apparmorProfile;
+  const withAppArmor = { ...FACTS, apparmor: true };
+
+  it('is handed to the runtime where the kernel has AppArmor, and there alone', () => {
+    assert.equal(profile(withAppArmor, ['apparmor=mine']), 'mine');
+    assert.equal(profile(withAppArmor, ['apparmor:mine']), 'mine');
+    assert.equal(profile(withAppArmor, ['apparmor=unconfined']), 'unconfined');
+    assert.equal(profile(withAppArmor, []), undefined);
+    assert.equal(profile(FACTS, ['apparmor=mine']), undefined);
+  });
+
+  it('is also that of an exec, unless it is privileged', () => {
+    const ofExec = (facts: HostFacts, privileged: boolean): unknown =>
+      (
+        execProcess({
+          record: recordOf({ security: { securityOpt: ['apparmor=mine'] } }),
+          rootfs: [],
+          options: { cmd: ['true'], env: [], privileged, tty: false },
+          facts,
+          extraEnv: [],
+          defaultUlimits: [],
+        }) as { apparmorProfile?: string }
+      ).apparmorProfile;
+    assert.equal(ofExec(withAppArmor, false), 'mine');
+    assert.equal(ofExec(withAppArmor, true), 'unconfined');
+    assert.equal(ofExec(FACTS, true), undefined);
+  });
+});
 
 describe('the specification of a container', () => {
   it('has the defaults of Docker', () => {

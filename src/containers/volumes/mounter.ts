@@ -75,7 +75,7 @@ export class Mounter {
 
   /** What a volume's options mount stays mounted only while a container uses it. */
   async #populate(volume: VolumeView, work: () => Promise<void>): Promise<void> {
-    const mounted = this.#volumes.activate(volume.name);
+    const mounted = await this.#volumes.activate(volume.name);
     try {
       await work();
     } finally {
@@ -84,11 +84,11 @@ export class Mounter {
   }
 
   /** Just before a start. */
-  activate(record: ContainerRecord): void {
+  async activate(record: ContainerRecord): Promise<void> {
     this.#sharedMemory.activate(record);
     for (const point of record.mounts) {
       if (point.type === 'volume' && point.name !== undefined) {
-        this.#volumes.activate(point.name);
+        await this.#volumes.activate(point.name);
         this.#subpaths.activate(record, point);
         this.#publish('mount', record, point);
       } else if (point.type === 'bind' && !existsSync(point.source)) {

@@ -16,6 +16,7 @@ import { isMountPoint, mount, unmount } from '../../kernel/index.ts';
 import type { EventSink, Store } from '../../model/index.ts';
 import type { Volumes, VolumeView } from '../contract.ts';
 import { assertVolumeOptions, parseMountOptions } from './mount-options.ts';
+import { resolveByHost, withAddress } from './network-address.ts';
 
 export interface VolumeStoreDeps {
   readonly store: Store;
@@ -168,14 +169,17 @@ export class VolumeStore implements Volumes {
   }
 
   /** Mounts what its options ask for, once; true when it was not mounted before. */
-  activate(name: string): boolean {
+  async activate(name: string): Promise<boolean> {
     const record = this.#records.get(name);
     if (!record) throw noSuchVolume(name);
     mkdirSync(record.mountpoint, { recursive: true, mode: 0o755 });
     const request = parseMountOptions(record.options);
     if (!request || isMountPoint(record.mountpoint)) return false;
     try {
-      mount({ ...request, target: record.mountpoint });
+      const resolved = await withAddress(request, resolveByHost);
+      // Somebody else may have been faster meanwhile.
+      if (isMountPoint(record.mountpoint)) return false;
+      mount({ ...resolved, target: record.mountpoint });
       return true;
     } catch (error) {
       throw invalid(
