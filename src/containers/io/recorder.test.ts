@@ -238,4 +238,29 @@ describe('recording the outputs of a run', () => {
     await recorder.close();
     assert.deepEqual(await run.logged(), lines);
   });
+
+  it('reads on when nothing can be logged any more, so that the container never waits', async () => {
+    await using run = new Run();
+    const real = run.writer();
+    const writer: RecorderDeps['writer'] = {
+      path: real.path,
+      takeBack: (entry) => real.takeBack(entry),
+      close: () => real.close(),
+      write: async () => {
+        throw new Error('no space left on device');
+      },
+    };
+    const seen: string[] = [];
+    const recorder = run.record({ writer, seen });
+    run.write('one\n');
+    await until('the first line is shown', () => seen.length === 1);
+    const much = 'x'.repeat(200 << 10);
+    for (let count = 0; count < 20; count += 1) {
+      run.write(much);
+      await until('all is shown', () => seen.join('').length > (count + 1) * much.length);
+    }
+    run.exit();
+    await recorder.ended;
+    await recorder.close();
+  });
 });

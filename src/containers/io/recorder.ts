@@ -52,6 +52,7 @@ export class Recorder {
   readonly #end = Promise.withResolvers<void>();
   #working: Promise<void> | undefined;
   #stopped = false;
+  #unlogged = false;
 
   constructor(deps: RecorderDeps, options: RecorderOptions) {
     this.#deps = deps;
@@ -147,48 +148,62 @@ export class Recorder {
   async #work(): Promise<void> {
     // Whoever called has to know of us before we can be done.
     await Promise.resolve();
-    try {
-      for (const name of this.#waiting) {
-        if (this.#stopped) break;
-        this.#waiting.delete(name);
-        const source = this.#sources.get(name);
-        if (!source || source.ended) continue;
-        const found = await this.#piece(name, source);
-        if (found === 'end') {
-          await this.#finish(name);
-          source.ended = true;
-          source.watch.stop();
-        } else if (found === 'nothing') {
-          source.watch.rearm();
-        } else {
-          this.#waiting.add(name);
-        }
-        this.#rest();
-        if (typeof found === 'number') await pause(found);
+    for (;;) {
+      try {
+        await this.#workOff();
+        break;
+      } catch (error) {
+        this.#failed(error);
       }
-    } catch (error) {
-      this.#failed(error);
     }
     this.#working = undefined;
     this.#rest();
     if ([...this.#sources.values()].every(({ ended }) => ended)) this.#end.resolve();
   }
 
+  async #workOff(): Promise<void> {
+    for (const name of this.#waiting) {
+      if (this.#stopped) break;
+      this.#waiting.delete(name);
+      const source = this.#sources.get(name);
+      if (!source || source.ended) continue;
+      const found = await this.#piece(name, source);
+      if (found === 'end') {
+        await this.#finish(name);
+        source.ended = true;
+        source.watch.stop();
+      } else if (found === 'nothing') {
+        source.watch.rearm();
+      } else {
+        this.#waiting.add(name);
+      }
+      this.#rest();
+      if (typeof found === 'number') await pause(found);
+    }
+  }
+
   #rest(): void {
     for (const callback of this.#atRest.splice(0)) callback();
   }
 
+  /** Without a journal nothing is logged any more; the outputs are read on, else the container would wait for us. */
   #failed(error: unknown): void {
     this.#deps.log.error({ path: this.#deps.writer.path, reason: messageOf(error) }, 'a container is no longer logged');
-    for (const source of this.#sources.values()) {
-      source.ended = true;
-      source.watch.stop();
+    if (this.#unlogged) {
+      // Not even the pipes can be read.
+      for (const source of this.#sources.values()) {
+        source.ended = true;
+        source.watch.stop();
+      }
     }
+    this.#unlogged = true;
+    for (const name of this.#sources.keys()) this.#waiting.add(name);
   }
 
   /** Brings the next bytes into the log and shows them; says how many. */
   async #piece(name: OutputName, source: Source): Promise<number | 'nothing' | 'end'> {
     const { pipe } = source;
+    if (this.#unlogged) return this.#passOn(name, pipe);
     const announced = this.#journal.pending;
     const again = announced?.stream === name && announced.held === pipe.held;
     // A pipe that fills again must not look like one that was never emptied.
@@ -213,6 +228,18 @@ export class Recorder {
     return taken;
   }
 
+  /** Shows the next bytes to whoever is attached, and drops them. */
+  #passOn(name: OutputName, pipe: OutputPipe): number | 'nothing' | 'end' {
+    if (pipe.held === 0) {
+      const found = pipe.take();
+      if (found !== 'some') return found;
+    }
+    const data = pipe.look(new Uint8Array());
+    pipe.release(data.length);
+    this.#options.onOutput?.(name, data);
+    return data.length;
+  }
+
   #write(
     name: OutputName,
     data: Buffer,
@@ -231,6 +258,7 @@ export class Recorder {
 
   /** The last line, which never got its newline. */
   async #finish(name: OutputName): Promise<void> {
+    if (this.#unlogged) return;
     this.#journal.confirm();
     const rest = this.#journal.carry(name);
     if (rest.length === 0) return;
