@@ -20,11 +20,16 @@ const report = new Report();
 const undo = new AsyncDisposableStack();
 const asked = process.argv.slice(2);
 let failed: unknown;
-// What must be taken down outlives this process.
+let ending: Promise<void> | undefined;
+/** Once, whoever asks; what must be taken down outlives this process. */
+const tearDown = (): Promise<void> => {
+  ending ??= undo.disposeAsync();
+  return ending;
+};
 for (const event of ['uncaughtException', 'SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(event, async (reason: unknown) => {
     console.error(event, reason);
-    await undo.disposeAsync();
+    await tearDown();
     process.exit(1);
   });
 }
@@ -68,7 +73,7 @@ try {
   }
 }
 try {
-  await undo.disposeAsync();
+  await tearDown();
 } catch (error) {
   failed ??= error;
 }
@@ -79,12 +84,11 @@ if (failed !== undefined) console.error(failed);
 else if (asked.length === 0) report.write();
 process.exit(failed !== undefined || left.length > 0 ? 1 : 0);
 
-/** cgroups and folders that no test host should leave. Others' may come and go meanwhile. */
+/** Folders of test hosts and cgroups of engines, which a host that ended has taken away. */
 function leftovers(): string[] {
   return ['/tmp', '/sys/fs/cgroup', '/sys/fs/cgroup/memory']
-    .filter((path) => path !== '')
     .flatMap((path) => list(path).map((name) => `${path}/${name}`))
-    .filter((name) => /\/(libpod_parent|docker)$/.test(name));
+    .filter((name) => /\/(fw-\w+|libpod_parent|docker)$/.test(name));
 }
 
 function list(path: string): string[] {
