@@ -37,7 +37,7 @@ export class Mounter {
     this.#events = deps.events;
   }
 
-  /** A failure takes the anonymous volumes away again. */
+  /** A failure takes the volumes away again that were made for it. */
   async prepare(
     spec: ContainerSpec,
     sources: MountSources & { readonly rootfs: readonly Mount[] },
@@ -46,6 +46,7 @@ export class Mounter {
     for (const plan of planned) checkSource(plan);
     const mounts: MountPoint[] = [];
     const anonymous: string[] = [];
+    const made: string[] = [];
     try {
       for (const plan of planned) {
         if (plan.type !== 'volume') {
@@ -53,6 +54,7 @@ export class Mounter {
           mounts.push(pointOf(plan, plan.source ?? ''));
           continue;
         }
+        const known = plan.source !== undefined && this.#volumes.find(plan.source) !== undefined;
         const volume = await this.#volumes.create({
           ...(plan.source !== undefined && { name: plan.source }),
           ...(plan.driver && { driver: plan.driver }),
@@ -60,6 +62,7 @@ export class Mounter {
             plan.source === undefined ? { 'com.docker.volume.anonymous': '', ...plan.labels } : (plan.labels ?? {}),
           ...(plan.options && { options: plan.options }),
         });
+        if (!known) made.push(volume.name);
         if (plan.source === undefined) anonymous.push(volume.name);
         if (plan.copy) {
           await this.#populate(volume, () => populateVolume(sources.rootfs, plan.target, volume.mountpoint));
@@ -67,7 +70,8 @@ export class Mounter {
         mounts.push({ ...pointOf(plan, volume.mountpoint), name: volume.name, driver: volume.driver });
       }
     } catch (error) {
-      for (const name of anonymous) await this.#volumes.remove(name, { force: true }).catch(() => {});
+      // One that somebody else uses meanwhile stays.
+      for (const name of made) await this.#volumes.remove(name, { force: true }).catch(() => {});
       throw error;
     }
     return { mounts, anonymous };
