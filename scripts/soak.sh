@@ -16,3 +16,4 @@ export FAIRWAY_SEED=${FAIRWAY_SEED:-$(date +%s)}
 echo "soak: seed $FAIRWAY_SEED"
 FAIRWAY_RUNS=2000 run src/api/fuzz.test.ts src/config/fuzz.test.ts
 FAIRWAY_RUNS=150 FAIRWAY_OWN_NAMESPACES_TIMEOUT_MS=1500000 run src/network/model.root.test.ts
+FAIRWAY_LOAD=10 FAIRWAY_OWN_NAMESPACES_TIMEOUT_MS=1500000 run src/network/load.root.test.ts
