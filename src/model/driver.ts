@@ -1,4 +1,5 @@
 import type { Cidr, Id, Ip, IpFamily, Mac } from '../base/index.ts';
+import type { Peer } from './cluster.ts';
 import type { Drift } from './drift.ts';
 import type { EndpointRequest } from './endpoint.ts';
 import type { FirewallEntry } from './firewall.ts';
@@ -19,6 +20,11 @@ export interface DriverTraits {
   readonly publishesPorts: boolean;
   /** true: containers resolve names through the embedded DNS on networks of this driver. */
   readonly resolvesNames: boolean;
+  /**
+   * true: its networks have no way out of their own, so sandboxes on them (unless internal) are joined to the gateway network,
+   * too, while nothing else leads out (overlay).
+   */
+  readonly needsGatewayNetwork?: boolean;
   /** true: exactly one network of this driver exists and users can neither create nor remove it (host, none). */
   readonly predefinedOnly: boolean;
 }
@@ -73,7 +79,10 @@ export interface NetworkDriver {
   /** false: this network has no gateway of that family although its driver has one (isolated bridges). Absent: as the traits say. */
   wantsGateway?(request: DriverNetworkRequest, family: IpFamily): boolean;
 
-  /** Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. */
+  /**
+   * Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. Of a network of
+   * global scope: before the first endpoint of this node joins it; removed after the last has left.
+   */
   createNetwork(network: NetworkRecord): Promise<NetworkSetup>;
 
   /** Removes it; repeatable. */
@@ -99,6 +108,15 @@ export interface NetworkDriver {
    * `state`) until after {@link detach}, so that there is no moment without. Touches nothing. Absent: nothing is checked.
    */
   guard?(spec: AttachSpec, state?: Attachment['state']): readonly FirewallEntry[];
+
+  /**
+   * Global scope: where the endpoints on other nodes are, all of them; whatever else the kernel has of such is taken out. The
+   * network is made on this node. Remembered for {@link verifyNetwork} and {@link restoreNetwork}.
+   */
+  replacePeers?(network: NetworkRecord, peers: readonly Peer[]): void;
+
+  /** What of them has changed. Setting again and removing what is not there change nothing. */
+  changePeers?(network: NetworkRecord, change: { readonly set: readonly Peer[]; readonly remove: readonly Id[] }): void;
 
   /** Tells the neighbours where the address now is (gratuitous ARP, unsolicited NA). Optional. */
   announce?(spec: AttachSpec, state: Attachment['state']): void;

@@ -6,10 +6,14 @@ export interface Versioned<T> {
   readonly revision: number;
 }
 
-/** One step of a transaction. `expect`: 0 = must not exist, n = must be at that revision, absent = whatever. */
+/**
+ * One step of a transaction. `expect`: 0 = must not exist, n = must be at that revision, absent = whatever. A `check` changes
+ * nothing: it only holds the others to what it expects.
+ */
 export type StoreOperation =
   | { readonly put: string; readonly value: unknown; readonly expect?: number }
-  | { readonly delete: string; readonly expect?: number };
+  | { readonly delete: string; readonly expect?: number }
+  | { readonly check: string; readonly expect: number };
 
 export interface CommitOptions {
   /**

@@ -1,5 +1,5 @@
 import type { Store, StoreChange, StoreOperation, Versioned } from '../model/index.ts';
-import { checkExpectation, checkKey, type Step, stepsOf, storeClosed, Watchers } from './record.ts';
+import { checkExpectation, checkKey, isChange, type Step, stepsOf, storeClosed, Watchers } from './record.ts';
 
 interface Row {
   readonly json: string;
@@ -41,7 +41,7 @@ export class MemoryStore implements Store {
     this.#assertOpen();
     const steps = stepsOf(operations);
     for (const step of steps) checkExpectation(step, this.#rows.get(step.key)?.revision ?? 0);
-    const changes = steps.filter((step) => step.json !== undefined || this.#rows.has(step.key));
+    const changes = steps.filter((step) => isChange(step, this.#rows.has(step.key)));
     if (changes.length === 0) return this.#revision;
     this.#revision += 1;
     for (const step of changes) this.#apply(step);

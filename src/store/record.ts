@@ -1,9 +1,11 @@
 import { conflict, Emitter, type FairwayError, invalid, unavailable } from '../base/index.ts';
 import type { StoreChange, StoreOperation } from '../model/index.ts';
 
-/** A checked operation with its value as JSON text; no text: delete. */
+/** A checked operation. */
 export interface Step {
   readonly key: string;
+  readonly action: 'put' | 'delete' | 'check';
+  /** Of a put: the value as JSON text. */
   readonly json: string | undefined;
   readonly expect: number | undefined;
 }
@@ -12,11 +14,26 @@ export interface Step {
 export function stepsOf(operations: readonly StoreOperation[]): readonly Step[] {
   const seen = new Set<string>();
   return operations.map((operation) => {
-    const key = checkKey('put' in operation ? operation.put : operation.delete);
+    const step = stepOf(operation);
+    const key = checkKey(step.key);
     if (seen.has(key)) throw invalid('store_duplicate_key', `cannot commit: key ${JSON.stringify(key)} appears twice`);
     seen.add(key);
-    return { key, json: 'put' in operation ? encode(key, operation.value) : undefined, expect: operation.expect };
+    return step;
   });
+}
+
+function stepOf(operation: StoreOperation): Step {
+  const { expect } = operation;
+  if ('put' in operation) {
+    return { key: operation.put, action: 'put', json: encode(operation.put, operation.value), expect };
+  }
+  if ('delete' in operation) return { key: operation.delete, action: 'delete', json: undefined, expect };
+  return { key: operation.check, action: 'check', json: undefined, expect };
+}
+
+/** Whether the step changes a record that is there (`present`) or not. */
+export function isChange({ action }: Step, present: boolean): boolean {
+  return action === 'put' || (action === 'delete' && present);
 }
 
 /** Throws `store_conflict` unless the record's revision (0: absent) is the expected one. */

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { FairwayError, internal, messageOf } from '../base/index.ts';
 import type { CommitOptions, Store, StoreChange, StoreOperation, Versioned } from '../model/index.ts';
-import { checkExpectation, checkKey, type Step, stepsOf, storeClosed, Watchers } from './record.ts';
+import { checkExpectation, checkKey, isChange, type Step, stepsOf, storeClosed, Watchers } from './record.ts';
 import { migrate } from './schema.ts';
 
 const BUSY_TIMEOUT_MS = 5_000;
@@ -100,7 +100,7 @@ export class SqliteStore implements Store {
     const changes = steps.filter((step) => {
       const present = this.#row(step.key)?.revision ?? 0;
       checkExpectation(step, present);
-      return step.json !== undefined || present !== 0;
+      return isChange(step, present !== 0);
     });
     const before = Number(this.#statements.revision.get()?.revision ?? 0);
     if (changes.length === 0) return { changes, revision: before };

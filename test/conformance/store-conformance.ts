@@ -128,6 +128,35 @@ function transactions(harness: StoreHarness): void {
     await store.close();
   });
 
+  it('holds a transaction to what it checks, and changes nothing by that', async () => {
+    const store = await harness.open();
+    const a = await store.put('a', 1);
+    const seen: string[] = [];
+    store.watch('', ({ key }) => seen.push(key));
+    const b = await store.commit([
+      { check: 'a', expect: a },
+      { check: 'none', expect: 0 },
+      { put: 'b', value: 1 },
+    ]);
+    assert.equal(await store.commit([{ check: 'a', expect: a }]), b);
+    for (const failing of [
+      { check: 'a', expect: b },
+      { check: 'a', expect: 0 },
+      { check: 'none', expect: 1 },
+    ]) {
+      await assert.rejects(store.commit([{ put: 'c', value: 1 }, failing]), { code: 'store_conflict' });
+    }
+    assert.deepEqual(seen, ['b']);
+    assert.deepEqual(
+      (await store.list('')).map(({ key, revision }) => [key, revision]),
+      [
+        ['a', a],
+        ['b', b],
+      ],
+    );
+    await store.close();
+  });
+
   it('refuses one key twice in a transaction', async () => {
     const store = await harness.open();
     await assert.rejects(store.commit([{ put: 'a', value: 1 }, { delete: 'a' }]), { code: 'store_duplicate_key' });
