@@ -67,8 +67,10 @@ export class LogHolder implements PipeKeeper, Disposable {
   }
 
   keep(owner: string, descriptors: readonly number[]): void {
+    const again = this.#kept.has(owner);
     this.#kept.set(owner, descriptors);
-    this.#push(descriptors);
+    if (again) this.#compact();
+    else this.#push(descriptors);
   }
 
   forget(owner: string): void {

@@ -28,7 +28,7 @@ import type { NetworkDriver, Store } from './model/index.ts';
 import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';
 import { DhcpClient } from './services/dhcp/index.ts';
 import { HostServers, NetnsSandboxSockets, ProcessResolver, type ResolvConf } from './services/dns/index.ts';
-import { NftFirewall } from './services/firewall/index.ts';
+import { NftFirewall, Seal } from './services/firewall/index.ts';
 import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from './services/ports/index.ts';
 import { NodePortRelay } from './services/relay/index.ts';
@@ -91,7 +91,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
 
-  const { networking, firewall, foreignRules, resolver, hostServers, pools, drivers } = openNetworking(
+  const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } = openNetworking(
     options,
     { id, store, events, clock, log },
     undo,
@@ -112,6 +112,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   const registry = undo.use(new Registry({ engine: containerd, store: images, clock }, options.registry));
   const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
   const holder = undo.use(await LogHolder.takeOver({ ...logOptions, store: storePath }));
+  seal.keptBy((socketFd) => holder.keep('seal', [socketFd]));
   const parts = createContainers(
     { containerd, images, networks, sandboxes, store, events, keeper: holder, clock, log },
     { ...options.containers, dataRoot, execRoot },
@@ -192,7 +193,8 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
   const parents = new ParentLinks({ rtnl });
   const pools = options.network.pools.length > 0 ? options.network.pools : DEFAULT_LOCAL_POOLS;
   const { respectHostFirewall } = options.network;
-  const firewall = new NftFirewall({ nft, scratch: scratchNft, log }, { respectHostFirewall });
+  const seal = undo.use(Seal.open({ open: () => Nft.openOwner(), log }));
+  const firewall = new NftFirewall({ nft, seal, scratch: scratchNft, log }, { respectHostFirewall });
   const drivers: readonly NetworkDriver[] = [
     new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
     new HostDriver(),
@@ -221,7 +223,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
   );
   undo.defer(() => networking.stop());
   const foreignRules = (): readonly string[] => foreignRuleWarnings({ nft, rtnl, firewall, log });
-  return { networking, firewall, foreignRules, resolver, hostServers, pools, drivers };
+  return { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers };
 }
 
 async function connectContainerd(options: EngineOptions, undo: AsyncDisposableStack, log: Log): Promise<Containerd> {

@@ -35,7 +35,7 @@ async function foreign(): Promise<string> {
   const listing = await engine.host.ok(['nft', '-s', 'list', 'ruleset']);
   return listing
     .split(/^(?=table )/m)
-    .filter((table) => !/^table (inet|bridge) fairway /.test(table))
+    .filter((table) => !/^table (inet|bridge) fairway(_seal\d+)? /.test(table))
     .join('')
     .trim();
 }

@@ -32,14 +32,17 @@ const words = (line: string): string[] => line.split(' ');
 const docker = (line: string): Promise<string> => engine.docker(...words(line));
 const pidOf = (name: string): Promise<string> => docker(`inspect -f {{.State.Pid}} ${name}`);
 
-type Place = 'lan' | 'host' | { readonly container: string };
+/** A process stands for a container that is entered without the daemon. */
+type Place = 'lan' | 'host' | { readonly container: string } | { readonly pid: string };
 
 async function reaches(from: Place, target: string, seconds: number): Promise<boolean> {
   const command = words(`busybox timeout ${seconds} busybox wget -qO- http://${target}/group`);
-  const result =
-    typeof from === 'string'
-      ? await engine[from].run(command)
-      : await engine.docker.run(['exec', from.container, ...command]);
+  const run = (): ReturnType<Engine['host']['run']> => {
+    if (typeof from === 'string') return engine[from].run(command);
+    if ('pid' in from) return engine.host.run(['nsenter', '-t', from.pid, '-n', ...command]);
+    return engine.docker.run(['exec', from.container, ...command]);
+  };
+  const result = await run();
   return result.code === 0 && result.stdout.includes('root');
 }
 
@@ -162,12 +165,44 @@ describe('CVE-2025-54410 and CVE-2025-54388: after a firewall was flushed', { ti
       await eventually(async () => assert.equal((await engine.fairway.run(['verify'])).code, 0, what));
       await allIsWell();
     }
+    // Between the flush and its repair, with a daemon that does nothing, and without one.
+    const [friend, stranger, inside] = await Promise.all(
+      ['friend', 'stranger', 'inside'].map(async (name) => ({ pid: await pidOf(name) })),
+    );
+    const nothingPasses = async (): Promise<void> => {
+      assert.doesNotMatch(await host.ok(words('nft list tables')), /^table inet fairway$/m);
+      await Promise.all([
+        open(friend ?? 'lan', '172.30.1.2'),
+        open('host', '172.30.1.2'),
+        closed(stranger ?? 'lan', '172.30.1.2'),
+        closed(stranger ?? 'lan', '10.99.0.254:7000'),
+        closed(inside ?? 'lan', '10.99.0.254:7000'),
+        closed('lan', '172.30.1.2'),
+        closed('lan', `${host.address}:8081`),
+      ]);
+    };
+    engine.daemon.signal('SIGSTOP');
+    await host.ok(words('nft flush ruleset'));
+    await nothingPasses();
+    engine.daemon.signal('SIGCONT');
+    await eventually(async () => assert.equal((await engine.fairway.run(['verify'])).code, 0));
+    await allIsWell();
+    await engine.daemon.killHard();
+    await host.ok(words('nft flush ruleset'));
+    await nothingPasses();
+    await engine.daemon.start();
+    await allIsWell();
     await lan.ok(words('ip route del 172.30.1.0/24'));
     await docker('rm -f web friend stranger inside');
     await docker('network rm one two closed');
     for (const family of ['ip', 'ip6']) {
       for (const table of ['filter', 'nat', 'mangle', 'raw']) await host.run(['nft', 'delete', 'table', family, table]);
     }
+    await assertUnchanged(host, clean);
+    // Nothing of it stays when there is neither a daemon nor a container.
+    await engine.daemon.killHard();
+    await eventually(async () => assert.doesNotMatch(await host.ok(words('nft list tables')), /fairway_seal/));
+    await engine.daemon.start();
     await assertUnchanged(host, clean);
   });
 });

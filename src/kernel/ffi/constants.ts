@@ -49,6 +49,8 @@ export const O_CLOEXEC = 0o2000000;
 /** Node has no name for it. */
 export const O_PATH = 0o10000000;
 
+export const F_SETFD = 2;
+export const FD_CLOEXEC = 1;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETFL = 4;
 export const F_SETOWN = 8;

@@ -1,4 +1,4 @@
-import { CLONE_NEWNET, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, O_CLOEXEC, O_RDONLY } from './constants.ts';
+import { CLONE_NEWNET, F_DUPFD_CLOEXEC, F_SETFD, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_RDONLY } from './constants.ts';
 import { check } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
@@ -14,6 +14,12 @@ export function openFile(path: string): OwnedFd {
 export function duplicateFd(fd: number): OwnedFd {
   // Safe: takes no pointers.
   return new OwnedFd(check(libc().fcntl(fd, F_DUPFD_CLOEXEC, 3), 'fcntl', 'duplicate a descriptor'), 'duplicate');
+}
+
+/** No child inherits it: for what a library opened without saying so. */
+export function closeOnExec(fd: number): void {
+  // Safe: takes no pointers.
+  check(libc().fcntl(fd, F_SETFD, FD_CLOEXEC), 'fcntl', 'keep a descriptor from children');
 }
 
 /** Moves the calling thread into the network namespace behind `fd`. Only `netns/` calls this. */

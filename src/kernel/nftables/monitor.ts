@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { NETLINK_NETFILTER } from '../ffi/index.ts';
 import { type Message, MulticastSocket, readAttributes, readMessages } from '../netlink/index.ts';
 import { type NetnsHandle, runInNetns } from '../netns/index.ts';
+import { ownNetfilterSockets } from './own-sockets.ts';
 
 /** NFNLGRP_NFTABLES */
 const GROUP = 7;
@@ -85,8 +85,8 @@ export class NftMonitor implements Disposable {
   /** libnftables may open its socket anew at any time, so an unknown one is looked for. */
   #isOwn(portId: number): boolean {
     if (this.#own.has(portId)) return true;
-    const ports = this.#netns === undefined ? ownPorts() : runInNetns(this.#netns, ownPorts);
-    for (const port of ports) this.#own.add(port);
+    const sockets = this.#netns === undefined ? ownNetfilterSockets() : runInNetns(this.#netns, ownNetfilterSockets);
+    for (const socket of sockets) this.#own.add(socket.portId);
     return this.#own.has(portId);
   }
 }
@@ -97,23 +97,4 @@ export function tableOf({ type, body }: Pick<Message, 'type' | 'body'>): string 
   const family = FAMILIES[body[0] ?? 0];
   const name = readAttributes(body, HEADER).text(NFTA_TABLE);
   return family === undefined || name === undefined ? undefined : `${family} ${name}`;
-}
-
-/** Port ids of this process's netfilter sockets in the namespace the thread is in. */
-function ownPorts(): number[] {
-  const descriptors = readdirSync('/proc/self/fd').map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      // The descriptor of the folder itself is closed by now.
-      return '';
-    }
-  });
-  const inodes = new Set(descriptors);
-  const [, ...lines] = readFileSync('/proc/thread-self/net/netlink', 'utf8').trim().split('\n');
-  return lines.flatMap((line) => {
-    const [, protocol, port, ...rest] = line.trim().split(/\s+/);
-    const own = Number(protocol) === NETLINK_NETFILTER && inodes.has(`socket:[${rest.at(-1)}]`);
-    return own ? [Number(port) >>> 0] : [];
-  });
 }

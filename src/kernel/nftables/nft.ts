@@ -1,6 +1,7 @@
-import { FairwayError } from '../../base/index.ts';
-import { NftContext } from '../ffi/index.ts';
+import { FairwayError, internal } from '../../base/index.ts';
+import { closeOnExec, duplicateFd, NftContext, type OwnedFd } from '../ffi/index.ts';
 import { type NetnsHandle, runInNetns, runInNewNetns } from '../netns/index.ts';
+import { ownNetfilterSockets } from './own-sockets.ts';
 
 /** NFT_CTX_OUTPUT_* */
 const OUTPUT_STATELESS = 1 << 2;
@@ -61,6 +62,29 @@ export class Nft implements Disposable {
   }
 
   /**
+   * A connection that owns the tables it makes with `flags owner` (Linux 5.12): nobody else can change, flush or delete
+   * them, and they are there until the last descriptor of its socket is closed, wherever that is.
+   */
+  static openOwner(ns?: NetnsHandle): NftOwner {
+    const open = (): NftOwner => {
+      const known = new Set(ownNetfilterSockets().map(({ fd }) => fd));
+      const nft = Nft.open();
+      try {
+        // The kernel lists a socket when it has been used.
+        nft.run('list tables');
+        const own = ownNetfilterSockets().find(({ fd }) => !known.has(fd));
+        if (own === undefined) throw internal('no_nft_socket', 'cannot find the socket of libnftables');
+        closeOnExec(own.fd);
+        return { nft, socket: duplicateFd(own.fd) };
+      } catch (error) {
+        nft.close();
+        throw error;
+      }
+    };
+    return ns === undefined ? open() : runInNetns(ns, open);
+  }
+
+  /**
    * Runs a script as one transaction: all of it or nothing. Returns what it printed. Rules that match by interface use
    * `iifname`/`oifname`: `iif` would be looked up in the namespace of the thread, not in that of this connection.
    */
@@ -103,6 +127,12 @@ export class Nft implements Disposable {
     if (!result.ok) throw new NftError(result.error);
     return result.output;
   }
+}
+
+export interface NftOwner {
+  readonly nft: Nft;
+  /** A duplicate, for whoever shall keep the tables. */
+  readonly socket: OwnedFd;
 }
 
 /** Lends a packet filter that nothing passes, in a namespace that ends with the work: to see how a script comes out. */

@@ -7,3 +7,4 @@ export { type ForeignDrop, type ForwardedPacket, foreignDrops, forwardingTables 
 export { NftFirewall, type NftFirewallDeps, type NftFirewallOptions, type NftScripts } from './nft-firewall.ts';
 export { renderTable } from './render.ts';
 export { rulesetText, TABLE, TABLES, USER_TABLE } from './ruleset.ts';
+export { Seal, type SealConnection, type SealDeps } from './seal.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseIp } from '../../base/index.ts';
-import { NftFirewall } from './nft-firewall.ts';
+import type { Drift } from '../../model/index.ts';
+import { NftFirewall, type PacketSeal } from './nft-firewall.ts';
 import { guard, link, network, openPort, port, testId } from './testing/entries.ts';
 
 /** Remembers scripts; refuses those that `refuse` names. */
@@ -28,6 +29,21 @@ class FakeNft {
   }
 }
 
+class FakeSeal implements PacketSeal {
+  readonly active = true;
+  readonly covered: (readonly string[])[] = [];
+
+  cover(bridges: readonly string[]): void {
+    this.covered.push(bridges);
+  }
+
+  verify(): readonly Drift[] {
+    return [];
+  }
+
+  restore(): void {}
+}
+
 async function installed(): Promise<{ nft: FakeNft; firewall: NftFirewall }> {
   const nft = new FakeNft();
   const firewall = new NftFirewall({ nft });
@@ -38,7 +54,7 @@ async function installed(): Promise<{ nft: FakeNft; firewall: NftFirewall }> {
 describe('NftFirewall', () => {
   it('writes the ruleset of ruleset.golden.nft', async () => {
     const nft = new FakeNft();
-    const firewall = new NftFirewall({ nft });
+    const firewall = new NftFirewall({ nft, seal: new FakeSeal() });
     const internal = { networkId: testId('b'), internal: true };
     const routed = { networkId: testId('c'), gatewayMode: 'routed', masquerade: false } as const;
     const closed = { networkId: testId('d'), icc: false, masquerade: parseIp('192.0.2.7'), trustedInterfaces: ['wg0'] };

@@ -2,6 +2,7 @@ import { type Log, messageOf, silentLog } from '../../base/index.ts';
 import type { Drift, Firewall, FirewallEntry, SpoofedFrames } from '../../model/index.ts';
 import { tableDrift } from './compare.ts';
 import { DesiredState, type FirewallChange, type Step } from './desired.ts';
+import type { Element } from './elements.ts';
 import { GUARD_TABLE, readSpoofedFrames } from './guard.ts';
 import { renderChange, renderTable, renderTearDown } from './render.ts';
 import { type RulesetOptions, renderUserTable, TABLES, USER_TABLE } from './ruleset.ts';
@@ -15,14 +16,24 @@ export interface NftScripts {
   runJson(script: string): unknown;
 }
 
+/** {@link Seal} */
+export interface PacketSeal {
+  readonly active: boolean;
+  cover(bridges: readonly string[]): void;
+  verify(): readonly Drift[];
+  restore(): void;
+}
+
 export interface NftFirewallDeps {
   readonly nft: NftScripts;
+  /** Holds back what passes while the tables are missing. */
+  readonly seal?: PacketSeal;
   /** Lends a packet filter that nothing passes, to see how nftables itself prints what should be there. */
   readonly scratch?: <T>(work: (nft: NftScripts) => T) => T;
   readonly log?: Log;
 }
 
-export type NftFirewallOptions = RulesetOptions;
+export type NftFirewallOptions = Omit<RulesetOptions, 'stamps'>;
 
 /**
  * {@link Firewall} on one nftables table. All work is synchronous, so changes cannot overlap, and what we remember is
@@ -32,13 +43,15 @@ export class NftFirewall implements Firewall {
   readonly #nft: NftScripts;
   readonly #log: Log;
   readonly #scratch: NftFirewallDeps['scratch'];
-  readonly #options: NftFirewallOptions;
+  readonly #options: RulesetOptions;
+  readonly #seal: PacketSeal | undefined;
   #desired = new DesiredState();
   /** False until the table is ours: what an earlier daemon left is unknown. */
   #installed = false;
 
   constructor(deps: NftFirewallDeps, options: NftFirewallOptions = {}) {
-    this.#options = options;
+    this.#options = { ...options, stamps: deps.seal?.active === true };
+    this.#seal = deps.seal;
     this.#nft = deps.nft;
     this.#scratch = deps.scratch;
     this.#log = deps.log ?? silentLog;
@@ -64,6 +77,7 @@ export class NftFirewall implements Firewall {
       }
     }
     step.commit();
+    if ([...step.add, ...step.remove].some(isBridge)) this.#cover(this.#desired.elements());
   }
 
   /** Rebuilds the tables after somebody changed them. False when there are none yet. */
@@ -75,6 +89,7 @@ export class NftFirewall implements Firewall {
 
   async verify(): Promise<readonly Drift[]> {
     if (!this.#installed || this.#scratch === undefined) return [];
+    const sealing = this.#seal?.verify() ?? [];
     const there = String(this.#nft.run('list tables')).split('\n');
     const present = (table: string): boolean => there.includes(`table ${table}`);
     const script = renderTable(this.#desired.plan({}).all(), this.#options);
@@ -82,11 +97,12 @@ export class NftFirewall implements Firewall {
       nft.run(script);
       return TABLES.map((table) => nft.list(`table ${table}`));
     });
-    return TABLES.flatMap((table, index): readonly Drift[] =>
+    const tables = TABLES.flatMap((table, index): readonly Drift[] =>
       present(table)
         ? tableDrift(table, this.#nft.list(`table ${table}`), wanted[index] ?? '')
         : [{ kind: 'rules', problem: 'missing', object: `table ${table}` }],
     );
+    return [...tables, ...sealing];
   }
 
   entries(): readonly FirewallEntry[] {
@@ -103,10 +119,22 @@ export class NftFirewall implements Firewall {
     this.#installed = false;
   }
 
+  /** When the rules are there already. */
+  #cover(elements: readonly Element[]): void {
+    this.#seal?.cover(elements.filter(isBridge).map(({ key }) => key));
+  }
+
   #replace(step: Step): void {
-    this.#nft.run(renderTable(step.all(), this.#options));
+    const elements = step.all();
+    this.#nft.run(renderTable(elements, this.#options));
     if (!this.#nft.list('tables').split('\n').includes(`table ${USER_TABLE}`)) this.#nft.run(renderUserTable());
     this.#installed = true;
     step.commit();
+    this.#seal?.restore();
+    this.#cover(elements);
   }
+}
+
+function isBridge({ set }: Element): boolean {
+  return set === 'bridges';
 }

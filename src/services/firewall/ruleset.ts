@@ -26,12 +26,17 @@ export function rulesetText(options: RulesetOptions = {}): string {
 }
 
 export interface RulesetOptions {
+  /** What the rules have seen is stamped, for a second table to pass ({@link Seal}). */
+  readonly stamps?: boolean;
   /**
    * Published ports are translated for the host itself and for containers alone. What comes from elsewhere goes the way of
    * every packet to this host, past its input chains, to the process that holds the port.
    */
   readonly respectHostFirewall?: boolean;
 }
+
+/** The bit of a connection's label (128 of them, which hardly anybody uses) that says: these rules were there. */
+export const STAMP = 113;
 
 /** A place for rules of the operator's own, seen by every forwarded packet before ours. Made where it is missing, never changed. */
 export const USER_TABLE = 'inet fairway_user';
@@ -48,7 +53,7 @@ add chain ${USER_TABLE} forward { type filter hook forward priority filter - 10;
  * An operator's own rules go into {@link USER_TABLE} or a table of their own: what they drop before our chain stays
  * dropped (after DNAT; the address a client dialled is `ct original ip daddr`).
  */
-function packetRulesetText({ respectHostFirewall = false }: RulesetOptions): string {
+function packetRulesetText({ respectHostFirewall = false, stamps = false }: RulesetOptions): string {
   return `add table ${TABLE}
 table ${TABLE} {
   comment "managed by fairway: changes made here are lost"
@@ -113,7 +118,8 @@ ${setsText(6)}
 
   chain forward {
     type filter hook forward priority filter; policy accept;
-    ct state established,related accept
+    ct state established accept${stamps ? STAMPING : ''}
+    ct state related accept
     meta nfproto vmap { ipv4 : jump forward4, ipv6 : jump forward6 }
   }
 ${chainsText(4)}
@@ -121,6 +127,11 @@ ${chainsText(6)}
 }
 `;
 }
+
+/** First of all, so that each way through the chain leads past it: what is dropped later goes nowhere with its stamp. */
+const STAMPING = `
+    iifname @bridges ct label set ${STAMP}
+    oifname @bridges ct label set ${STAMP}`;
 
 function setsText(family: IpFamily): string {
   const address = family === 4 ? 'ipv4_addr' : 'ipv6_addr';

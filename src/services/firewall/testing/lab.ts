@@ -13,6 +13,7 @@ import {
   writeSysctl,
 } from '../../../kernel/index.ts';
 import { NftFirewall } from '../nft-firewall.ts';
+import { Seal } from '../seal.ts';
 
 const ANY = { 4: parseIp('0.0.0.0'), 6: parseIp('::') } as const;
 /** How long a packet that must not arrive is waited for. Loaded machines make the test weaker, never wrong. */
@@ -34,6 +35,7 @@ export class Lab implements AsyncDisposable {
   readonly #members = new Map<string, Member>();
   readonly #sockets: Socket[] = [];
   readonly nft: Nft;
+  readonly seal: Seal;
   readonly firewall: NftFirewall;
   readonly host: Member;
 
@@ -42,7 +44,8 @@ export class Lab implements AsyncDisposable {
     for (const key of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) writeSysctl(key, 1, this.host.ns);
     this.setBridgeNetfilter(false);
     this.nft = Nft.open(this.host.ns);
-    this.firewall = new NftFirewall({ nft: this.nft });
+    this.seal = Seal.open({ open: () => Nft.openOwner(this.host.ns) });
+    this.firewall = new NftFirewall({ nft: this.nft, seal: this.seal });
   }
 
   /**
@@ -143,6 +146,7 @@ export class Lab implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#sockets.map((socket) => new Promise<void>((done) => socket.close(done))));
+    this.seal[Symbol.dispose]();
     this.nft.close();
     for (const { rtnl, ns, path } of this.#members.values()) {
       rtnl.close();
