@@ -96,6 +96,17 @@ if $tests && [ ! -x .cache/docker20/usr/sbin/dockerd ]; then
   rm -f .cache/docker.io_*.deb
 fi
 
+if $tests && [ ! -e .cache/etcd/complete ]; then
+  # Installed, it would start a store of the machine's own.
+  echo "setup: unpacking etcd"
+  rm -rf .cache/etcd && mkdir -p .cache/etcd
+  download_etcd() { (cd .cache/etcd && apt-get -qq download etcd-server) 2>/dev/null; }
+  download_etcd || { apt-get -qq -o DPkg::Lock::Timeout=300 update && download_etcd; }
+  dpkg-deb -x .cache/etcd/*.deb .cache/etcd
+  rm -f .cache/etcd/*.deb
+  touch .cache/etcd/complete
+fi
+
 if $tests && [ ! -e .cache/firewalld/complete ]; then
   # Installed, it would close the machine it stands on.
   echo "setup: unpacking firewalld"

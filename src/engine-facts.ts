@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { EngineFacts } from './api/index.ts';
-import { type Cidr, cidrText, type Id, rfc3339Nano } from './base/index.ts';
+import { type Cidr, cidrText, familyOf, type Id, rfc3339Nano } from './base/index.ts';
 import type { Containerd } from './containers/containerd/index.ts';
 import { limitWarnings, readLimitAbilities } from './containers/limits/index.ts';
 import type { EngineOptions } from './engine.ts';
+import type { ClusterOptions } from './engine-cluster-options.ts';
 import { readSysctl } from './kernel/index.ts';
 import type { NetworkDriver } from './model/index.ts';
 
@@ -46,9 +47,16 @@ export async function engineFacts(
       namespace: containerd.namespace,
     },
     runcVersion: await runcVersion(),
+    ...(options.cluster && { cluster: clusterFacts(options.cluster) }),
     securityOptions: ['name=seccomp,profile=builtin'],
     warnings: [...limitWarnings(limits, cgroupVersion), ...foreignRules().map((text) => `WARNING: ${text}`)],
   };
+}
+
+function clusterFacts({ url, advertise }: ClusterOptions): NonNullable<EngineFacts['cluster']> {
+  const { address, port } = advertise;
+  const host = familyOf(address) === 6 ? `[${address}]` : address;
+  return { store: url, advertise: port === undefined ? address : `${host}:${port}` };
 }
 
 let known: Promise<string> | undefined;

@@ -3,6 +3,7 @@ import { cidrText, familyOf, networkOf } from './base/index.ts';
 import type { DaemonConfig, NetworkConfig, ReloadableConfig } from './config/index.ts';
 import type { RegistryOptions } from './containers/registry/index.ts';
 import type { EngineOptions } from './engine.ts';
+import { clusterOptions } from './engine-cluster-options.ts';
 import type { PoolRequest } from './model/index.ts';
 import type { DefaultBridge } from './network/index.ts';
 import { VERSION } from './version.ts';
@@ -14,6 +15,7 @@ const DOCKER_CERTIFICATES = '/etc/docker/certs.d';
 /** The configuration in the engine's words. `current` gives what a reload may have changed. */
 export function engineOptions(config: DaemonConfig, current: () => ReloadableConfig): EngineOptions {
   const { network, containers } = config;
+  const cluster = clusterOptions(config.cluster);
   return {
     version: VERSION,
     dataRoot: config.dataRoot,
@@ -32,6 +34,7 @@ export function engineOptions(config: DaemonConfig, current: () => ReloadableCon
       resolvConf: RESOLV_CONF,
       dns: { servers: network.dns, search: network.dnsSearch, options: network.dnsOptions },
     },
+    ...(cluster && { cluster }),
     containers: {
       logDriver: containers.logDriver,
       logOptions: containers.logOptions,

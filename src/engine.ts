@@ -19,6 +19,7 @@ import {
   ParentLinks,
   TransparentDriver,
 } from './drivers/index.ts';
+import type { ClusterOptions } from './engine-cluster-options.ts';
 import { engineFacts } from './engine-facts.ts';
 import { foreignRuleWarnings } from './engine-foreign-rules.ts';
 import { watchPacketFilter } from './engine-packet-filter.ts';
@@ -60,6 +61,8 @@ export interface EngineOptions {
     /** `--dns` and its like; what is given stands in place of the host's. */
     readonly dns: ResolvConf;
   };
+  /** Networks that several hosts share; absent: there are none. */
+  readonly cluster?: ClusterOptions;
   readonly containers: Omit<ContainersOptions, 'dataRoot' | 'execRoot'>;
   /** Asked anew for every `docker info`, so that a reload shows. */
   readonly facts: () => Pick<

@@ -93,6 +93,8 @@ export interface EngineFacts {
   readonly proxies: { readonly http?: string; readonly https?: string; readonly none?: string };
   readonly ipv4Forwarding: boolean;
   readonly containerd: { readonly address: string; readonly version: string; readonly namespace: string };
+  /** Where networks of several hosts are kept, and where others reach this one. */
+  readonly cluster?: { readonly store: string; readonly advertise: string };
   readonly runcVersion: string;
   readonly securityOptions: readonly string[];
   readonly warnings: readonly string[];

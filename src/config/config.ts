@@ -21,6 +21,7 @@ export interface DaemonConfig {
     readonly namespace: string;
   };
   readonly network: NetworkConfig;
+  readonly cluster: ClusterConfig;
   readonly containers: ContainersConfig;
   readonly proxies: ProxyConfig;
   readonly reloadable: ReloadableConfig;
@@ -77,6 +78,41 @@ export interface AddressPoolConfig {
   readonly base: Cidr;
   /** Prefix length of the subnets it is cut into. */
   readonly size: number;
+}
+
+/** Networks that several hosts share. */
+export interface ClusterConfig {
+  /** Where their state is; absent: nowhere, or in a store that `fairway cluster` manages. */
+  readonly store?: ClusterStoreConfig;
+  /** Where other hosts reach this one (`--cluster-advertise`); the port, Docker's, is only shown. */
+  readonly advertise?: { readonly on: AddressOrLink; readonly port?: number };
+  /** Where frames and packets between hosts go. */
+  readonly dataPath: {
+    /** Absent: where the host is reached. */
+    readonly on?: AddressOrLink;
+    /** UDP port of VXLAN. */
+    readonly port: number;
+  };
+}
+
+/** A link stands for the first address that it has when the daemon starts. */
+export type AddressOrLink =
+  | { readonly address: Ip; readonly link?: undefined }
+  | { readonly link: string; readonly address?: undefined };
+
+export interface ClusterStoreConfig {
+  /** As it was given. */
+  readonly url: string;
+  /** `host:port`, tried in this order. */
+  readonly endpoints: readonly string[];
+  /** What its keys begin with, before a slash. */
+  readonly prefix: string;
+  /** Present: spoken to by TLS. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+  readonly login?: { readonly user: string; readonly password?: string; readonly passwordFile?: string };
+  /** How often a host tells that it lives, and after how long without it is taken for dead. */
+  readonly heartbeatSeconds: number;
+  readonly presenceSeconds: number;
 }
 
 export interface ContainersConfig {

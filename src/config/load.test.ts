@@ -131,6 +131,33 @@ const REFUSED: readonly [args: readonly string[], says: RegExp][] = [
   [['--default-address-pool', 'base=10.0.0.0/16,size=8'], /"default-address-pools.size".*from 16 to 32/],
   [['--exec-opt', 'native.cgroupdriver=x'], /"exec-opts"/],
   [['--tls'], /"tlscert"/],
+  [['--cluster-store', 'consul://a'], /"consul:\/\/a" for "cluster-store": it must be etcd:\/\/host/],
+  [['--cluster-store', 'etcd://a:0/x'], /"etcd:\/\/a:0\/x" for "cluster-store"/],
+  [['--cluster-store', 'etcd://a,,b'], /"cluster-store"/],
+  [['--cluster-store', 'etcd://[10.0.0.1:2379'], /"cluster-store"/],
+  [['--cluster-store', 'etcd://a/b c', '--cluster-advertise=eth0'], /"b c" for "cluster-store".*printable/],
+  [['--cluster-store', 'etcd://a'], /"cluster-advertise": it must be an address or a link when "cluster-store" is set/],
+  [['--cluster-store-opt', 'kv.path=x'], /"cluster-store-opts.kv.path": it must be left out without "cluster-store"/],
+  [['--cluster-advertise', '10.0.0.999'], /"10.0.0.999" for "cluster-advertise"/],
+  [['--cluster-advertise', 'eth0:70000'], /"eth0:70000" for "cluster-advertise"/],
+  [['--cluster-data-path-addr', 'a/b'], /"a\/b" for "cluster-data-path-addr"/],
+  [['--cluster-data-path-port', '1000'], /1000 for "cluster-data-path-port": it must be a number from 1024 to 49151/],
+  ...(
+    [
+      ['kv.nonsense=1', /unknown option "kv.nonsense" in "cluster-store-opts": known are kv.cacertfile/],
+      ['kv.cacertfile=ca.pem', /"ca.pem" for "cluster-store-opts.kv.cacertfile": it must be an absolute path/],
+      ['kv.certfile=/c', /"cluster-store-opts.kv.keyfile": it must be a path beside kv.certfile/],
+      ['kv.keyfile=/k', /"cluster-store-opts.kv.certfile": it must be a path beside kv.keyfile/],
+      ['kv.user=me', /"cluster-store-opts.kv.password": it must be given beside kv.user/],
+      ['kv.password=x', /"cluster-store-opts.kv.user": it must be a name beside kv.password/],
+      ['kv.path=', /"" for "cluster-store-opts.kv.path": it must be not empty/],
+      ['discovery.ttl=1', /"1" for "cluster-store-opts.discovery.ttl": it must be a number of seconds from 2/],
+      ['discovery.heartbeat=soon', /"soon" for "cluster-store-opts.discovery.heartbeat"/],
+    ] as const
+  ).map(([option, says]): (typeof REFUSED)[number] => [
+    ['--cluster-store=etcd://a', '--cluster-advertise=eth0', '--cluster-store-opt', option],
+    says,
+  ]),
 ];
 
 for (const [args, says] of REFUSED) {

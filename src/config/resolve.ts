@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path/posix';
 import { type Cidr, cidrContains, cidrText, familyOf, invalid, tryParseCidr } from '../base/index.ts';
+import { resolveCluster } from './cluster.ts';
 import type {
   AddressPoolConfig,
   ContainersConfig,
@@ -49,6 +50,7 @@ export function resolveConfig(raw: RawConfig): DaemonConfig {
       namespace: values.text('containerd-namespace') ?? DEFAULTS.containerdNamespace,
     },
     network: resolveNetwork(values),
+    cluster: resolveCluster(values),
     containers: resolveContainers(values),
     proxies: resolveProxies(values, raw.env),
     reloadable: resolveReloadable(values),

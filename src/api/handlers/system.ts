@@ -145,6 +145,10 @@ async function info(deps: Deps, call: Call): Promise<Answer> {
     ServerVersion: engine.version,
     ...runtimeFacts(engine),
     DefaultAddressPools: engine.addressPools.map(({ base, size }) => ({ Base: base, Size: size })),
+    // Left out from 1.42 on, as by Docker.
+    ...(call.version < 42 && engine.cluster
+      ? { ClusterStore: engine.cluster.store, ClusterAdvertise: engine.cluster.advertise }
+      : {}),
     ...(call.version >= 49 ? { FirewallBackend: { Driver: 'nftables' } } : {}),
     Warnings: engine.warnings.length > 0 ? engine.warnings : null,
   });

@@ -1,0 +1,12 @@
+/** Where an etcd is, and who we are to it. */
+export interface EtcdStoreOptions {
+  /** `host:port` of its members, as many as are known. */
+  readonly endpoints: readonly string[];
+  /** What all keys begin with, before a slash. */
+  readonly prefix: string;
+  /** Present: spoken to by TLS. Paths of PEM files; without `caFile` the machine's authorities are trusted. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+  readonly login?: { readonly user: string; readonly password: string };
+  /** Version of what the records mean, kept under the key `schema`; a store with another one is refused. Absent: not asked. */
+  readonly schema?: number;
+}
