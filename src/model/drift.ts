@@ -6,6 +6,8 @@ export type DriftKind =
   | 'link'
   | 'address'
   | 'route'
+  | 'neighbour'
+  | 'forwarding'
   | 'sysctl'
   | 'rules'
   | 'port'

@@ -80,6 +80,12 @@ export interface NetworkDriver {
   wantsGateway?(request: DriverNetworkRequest, family: IpFamily): boolean;
 
   /**
+   * Global scope: the VXLAN network identifier that the network needs: any, or one that the user chose. Undefined, or the
+   * method absent: none. Throws as {@link validate} does.
+   */
+  identifier?(request: Pick<DriverNetworkRequest, 'options'>): { readonly vni?: number } | undefined;
+
+  /**
    * Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. Of a network of
    * global scope: before the first endpoint of this node joins it; removed after the last has left.
    */
@@ -88,7 +94,10 @@ export interface NetworkDriver {
   /** Removes it; repeatable. */
   removeNetwork(network: NetworkRecord): Promise<void>;
 
-  /** After a restart of the daemon: makes good what is missing on the host and tears nothing down. */
+  /**
+   * After a restart of the daemon, and when this node's underlay address has changed: makes good what is missing or different
+   * on the host and tears nothing down.
+   */
   restoreNetwork(network: NetworkRecord): Promise<NetworkSetup>;
 
   /** Puts a link with its addresses into the sandbox, up, without default routes. Undone by {@link detach}. */

@@ -4,7 +4,7 @@ import type { Protocol } from './endpoint.ts';
 
 export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
 
-/** A bridge network as the packet filter sees it. One entry for each family the network has. */
+/** A bridge network as the packet filter sees it. One entry for each subnet the network has. */
 export interface NetworkEntry {
   readonly kind: 'network';
   readonly networkId: Id;
@@ -20,6 +20,8 @@ export interface NetworkEntry {
   readonly masquerade: boolean | Ip;
   /** Interfaces of the host from which containers may be reached directly. */
   readonly trustedInterfaces: readonly string[];
+  /** true: nothing that containers send by this bridge is for the host itself (overlay). Absent: false. */
+  readonly secluded?: boolean;
 }
 
 /** A port of the host that leads to a container's port. One entry for each host address (`0.0.0.0`/`::` for all). */
@@ -73,7 +75,31 @@ export interface GuardEntry {
   readonly addresses: readonly Ip[] | 'any';
 }
 
-export type FirewallEntry = NetworkEntry | PortEntry | OpenPortEntry | LinkEntry | GuardEntry;
+/**
+ * A UDP port of this host to which other nodes send the frames of overlay networks. The kernel takes such packets from
+ * anybody, so only those of {@link NodeEntry} pass, and nothing forwarded by this host (whose source may then be this host's
+ * own) reaches that port of a node.
+ */
+export interface DataPortEntry {
+  readonly kind: 'dataPort';
+  readonly port: number;
+}
+
+/** The underlay address of a node of the cluster, this one too. One for each node, whatever it has on how many networks. */
+export interface NodeEntry {
+  readonly kind: 'node';
+  readonly nodeId: Id;
+  readonly address: Ip;
+}
+
+export type FirewallEntry =
+  | NetworkEntry
+  | PortEntry
+  | OpenPortEntry
+  | LinkEntry
+  | GuardEntry
+  | DataPortEntry
+  | NodeEntry;
 
 /** What the packet filter dropped because an endpoint sent what was not its own. */
 export interface SpoofedFrames {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { parseIp } from '../../base/index.ts';
 import type { FirewallEntry } from '../../model/index.ts';
 import { elementsOf, entryKey } from './elements.ts';
-import { guard, link, network, openPort, port } from './testing/entries.ts';
+import { guard, link, network, openPort, port, testId } from './testing/entries.ts';
 
 function lines(entry: FirewallEntry): string[] {
   return elementsOf(entry).map(({ set, key, value }) =>
@@ -107,14 +107,36 @@ describe('an entry that cannot be expressed', () => {
 });
 
 describe('entry keys', () => {
-  it('are the same for a changed network and different for its other family', () => {
+  it('are the same for a changed network and different for its other subnets', () => {
     const before = network('br0', '10.0.0.0/24');
     assert.equal(entryKey(before), entryKey(network('br0', '10.0.0.0/24', { icc: false })));
     assert.notEqual(entryKey(before), entryKey(network('br0', 'fd00::/64')));
+    assert.notEqual(entryKey(before), entryKey(network('br0', '10.0.1.0/24')));
     assert.notEqual(
       entryKey(port('0.0.0.0:1', '1.2.3.4:1')),
       entryKey(port('0.0.0.0:1', '1.2.3.4:1', { protocol: 'udp' })),
     );
+  });
+});
+
+describe('elements of a cluster', () => {
+  it('are one for each node, whose new address takes the place of the old one', () => {
+    const node = (address: string) => ({ kind: 'node', nodeId: testId('1'), address: parseIp(address) }) as const;
+    assert.deepEqual(lines(node('192.0.2.1')), ['nodes4 192.0.2.1']);
+    assert.deepEqual(lines(node('2001:db8::1')), ['nodes6 2001:db8::1']);
+    assert.equal(entryKey(node('192.0.2.1')), entryKey(node('2001:db8::1')));
+  });
+
+  it('are its data ports, once for all networks', () => {
+    assert.deepEqual(lines({ kind: 'dataPort', port: 4789 }), ['dataPorts 4789']);
+    assert.throws(() => elementsOf({ kind: 'dataPort', port: 0 }), /port 0/);
+  });
+
+  it('keep a secluded bridge from the host', () => {
+    const overlay = network('ov-1', '10.0.1.0/24', { internal: true, secluded: true });
+    assert.ok(lines(overlay).includes('secluded "ov-1"'));
+    assert.ok(lines(overlay).includes('same4 "ov-1" . "ov-1" : accept'));
+    assert.ok(!lines(network('br0', '10.0.1.0/24')).some((line) => line.startsWith('secluded')));
   });
 });
 

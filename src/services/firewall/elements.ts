@@ -9,7 +9,15 @@ import {
   shortId,
 } from '../../base/index.ts';
 import { quoteString } from '../../kernel/index.ts';
-import type { FirewallEntry, LinkEntry, NetworkEntry, OpenPortEntry, PortEntry } from '../../model/index.ts';
+import type {
+  DataPortEntry,
+  FirewallEntry,
+  LinkEntry,
+  NetworkEntry,
+  NodeEntry,
+  OpenPortEntry,
+  PortEntry,
+} from '../../model/index.ts';
 import { guardElements } from './guard.ts';
 import type { SetName } from './ruleset.ts';
 
@@ -26,7 +34,7 @@ export interface Element {
 export function entryKey(entry: FirewallEntry): string {
   switch (entry.kind) {
     case 'network':
-      return `network ${entry.networkId} ${familyOf(entry.subnet.ip)}`;
+      return `network ${entry.networkId} ${cidrText(entry.subnet)}`;
     case 'port':
       return `port ${entry.endpointId} ${entry.protocol} ${entry.hostIp} ${entry.hostPort}`;
     case 'openPort':
@@ -35,6 +43,10 @@ export function entryKey(entry: FirewallEntry): string {
       return `link ${entry.networkId} ${entry.from} ${entry.to} ${entry.protocol} ${entry.port}`;
     case 'guard':
       return `guard ${entry.endpointId} ${entry.port}`;
+    case 'dataPort':
+      return `dataPort ${entry.port}`;
+    case 'node':
+      return `node ${entry.nodeId}`;
   }
 }
 
@@ -51,6 +63,10 @@ export function elementsOf(entry: FirewallEntry): readonly Element[] {
       return [linkElement(entry)];
     case 'guard':
       return guardElements(entry);
+    case 'dataPort':
+      return [dataPortElement(entry)];
+    case 'node':
+      return [nodeElement(entry)];
   }
 }
 
@@ -66,6 +82,7 @@ function networkElements(entry: NetworkEntry): Element[] {
     { set: `same${family}`, key: pair, value: entry.icc ? 'accept' : `jump closed${family}`, comment },
     { set: `enter${family}`, key: bridge, value: closed ? 'drop' : enterVerdict(entry, family), comment },
   ];
+  if (entry.secluded === true) elements.push({ set: 'secluded', key: bridge, comment });
   if (closed) return elements;
   elements.push({ set: `outward${family}`, key: bridge, comment });
   for (const name of new Set(entry.trustedInterfaces)) {
@@ -132,6 +149,15 @@ function linkElement(entry: LinkEntry): Element {
   checkPorts(entry.port);
   const key = `${entry.from} . ${entry.to} . ${entry.protocol} . ${entry.port}`;
   return { set: `links${family}`, key, comment: `network ${shortId(entry.networkId)}` };
+}
+
+function dataPortElement({ port }: DataPortEntry): Element {
+  checkPorts(port);
+  return { set: 'dataPorts', key: String(port), comment: 'overlay networks' };
+}
+
+function nodeElement({ nodeId, address }: NodeEntry): Element {
+  return { set: `nodes${familyOf(address)}`, key: address, comment: `node ${shortId(nodeId)}` };
 }
 
 /** Short ids: nft allows 127 characters. */

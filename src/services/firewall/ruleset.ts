@@ -13,6 +13,9 @@ export type SetName =
   | 'bridges'
   | `${'same' | 'outward' | 'enter' | 'trusted' | 'inside' | 'masquerade' | 'snat' | 'open' | 'links'}${IpFamily}`
   | `${'specific' | 'wildcard'}${IpFamily}`
+  | `nodes${IpFamily}`
+  | 'dataPorts'
+  | 'secluded'
   | 'local4'
   | GuardSetName;
 
@@ -58,8 +61,14 @@ function packetRulesetText({ respectHostFirewall = false, stamps = false }: Rule
 table ${TABLE} {
   comment "managed by fairway: changes made here are lost"
 
-  # Every bridge.
+  # Every bridge, and those that do not lead to the host itself.
   set bridges { type ifname; }
+  set secluded { type ifname; }
+
+  # UDP ports to which the cluster's nodes send the frames of overlay networks, and the nodes' addresses.
+  set dataPorts { type inet_service; }
+  set nodes4 { type ipv4_addr; }
+  set nodes6 { type ipv6_addr; }
 
   # Ports published on an IPv4 loopback address.
   set local4 { type ipv4_addr . inet_proto . inet_service; }
@@ -73,10 +82,33 @@ ${setsText(6)}
     iifname "lo" accept
     ip daddr 127.0.0.0/8 jump guard_local
     ip saddr 127.0.0.0/8 iifname @bridges drop
+    udp dport @dataPorts jump untracked
   }
   chain guard_local {
     iifname @bridges drop
     ip daddr . meta l4proto . th dport @local4 drop
+  }
+
+  # Frames between nodes are no flows of their own: each would be an entry of connection tracking and of no use.
+  chain untracked {
+    ip saddr @nodes4 ip daddr @nodes4 notrack
+    ip6 saddr @nodes6 ip6 daddr @nodes6 notrack
+  }
+  chain send {
+    type filter hook output priority raw; policy accept;
+    udp dport @dataPorts jump untracked
+  }
+
+  # The kernel takes frames of overlay networks from anybody: only nodes may send them.
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname @secluded drop
+    udp dport @dataPorts jump from_nodes
+  }
+  chain from_nodes {
+    ip saddr @nodes4 return
+    ip6 saddr @nodes6 return
+    drop
   }
 
   # An address of the host and a port lead to a container: for packets that arrive, and for the host's own. The kernel
@@ -120,7 +152,13 @@ ${setsText(6)}
     type filter hook forward priority filter; policy accept;
     ct state established accept${stamps ? STAMPING : ''}
     ct state related accept
+    udp dport @dataPorts jump to_nodes
     meta nfproto vmap { ipv4 : jump forward4, ipv6 : jump forward6 }
+  }
+  # With the address of this host a container could speak to other nodes as if it were one.
+  chain to_nodes {
+    ip daddr @nodes4 drop
+    ip6 daddr @nodes6 drop
   }
 ${chainsText(4)}
 ${chainsText(6)}
