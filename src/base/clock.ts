@@ -30,6 +30,54 @@ class SystemClock implements Clock {
 
 export const systemClock: Clock = new SystemClock();
 
+/** Time that is turned by hand: tests and simulations. */
+export class ManualClock implements Clock {
+  #now: number;
+  #nanos = 0n;
+  #timers: { readonly at: number; readonly callback: () => void }[] = [];
+
+  constructor(now = 1_000_000) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  nowNanos(): bigint {
+    const now = BigInt(Math.round(this.#now)) * 1_000_000n;
+    this.#nanos = now > this.#nanos ? now : this.#nanos + 1n;
+    return this.#nanos;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.#now + ms, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  /** Lets what is due happen, in order, each with all that follows from it without waiting. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      await settled();
+      const [next] = this.#timers.filter(({ at }) => at <= end).sort((one, other) => one.at - other.at);
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((other) => other !== next);
+      this.#now = Math.max(this.#now, next.at);
+      next.callback();
+    }
+    this.#now = end;
+  }
+}
+
+/** Every promise that waits for nothing but other promises has gone on. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** RFC 3339 with nine fractional digits, as Docker prints times. */
 export function rfc3339Nano(nanos: bigint): string {
   const seconds = new Date(Number(nanos / 1_000_000n)).toISOString().slice(0, 19);

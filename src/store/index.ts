@@ -2,4 +2,5 @@
 // passes test/conformance/store-conformance.ts. It must not know what the records mean: no networks, no containers here.
 export * from './etcd/index.ts';
 export * from './memory.ts';
+export * from './memory-cluster.ts';
 export * from './sqlite.ts';
