@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { assertUnchanged, type Engine, eventually, type Snapshot, snapshot, startEngine } from '../support/index.ts';
+import {
+  assertUnchanged,
+  type Engine,
+  eventually,
+  type Snapshot,
+  snapshot,
+  startEngine,
+  timeUntil,
+} from '../support/index.ts';
 
 let engine: Engine;
 let clean: Snapshot;
@@ -178,7 +186,7 @@ describe('Fairway beside other rules', { timeout: 240_000 }, () => {
     await nft('delete table ip filter');
   });
 
-  test('notices what others do to its tables, at once, and says so', async () => {
+  test('notices what others do to its tables, at once, and says so', async (t) => {
     const { host, daemon } = engine;
     const ours = async (): Promise<string> =>
       `${await nft('-s list table inet fairway')}${await nft('-s list table bridge fairway')}`;
@@ -193,7 +201,8 @@ describe('Fairway beside other rules', { timeout: 240_000 }, () => {
     ]) {
       const already = restored(daemon.log);
       await nft(script);
-      await eventually(() => assert.ok(restored(daemon.log) > already, script));
+      const time = await timeUntil(() => assert.ok(restored(daemon.log) > already, script));
+      t.diagnostic(`${script}: made good after ${time}`);
       assert.equal(await ours(), before, script);
     }
     await open('lan', `${host.address}:8080`);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Engine, eventually, Firewalld, startEngine } from '../support/index.ts';
+import { type Engine, eventually, Firewalld, startEngine, timeUntil } from '../support/index.ts';
 
 let engine: Engine;
 let firewalld: Firewalld;
@@ -64,11 +64,13 @@ describe('Fairway beside firewalld', { timeout: 240_000 }, () => {
     assert.doesNotMatch(await warnings(), /forwarded packets/);
   });
 
-  test('goes on over a reload, and changes nothing of it', async () => {
+  test('goes on over a reload, and changes nothing of it', async (t) => {
     const ours = (): Promise<string> => engine.host.ok(['nft', '-s', 'list', 'table', 'inet', 'fairway']);
     const [our, their] = [await ours(), await theirs()];
     await firewalld.command('--reload');
     assert.equal(await ours(), our);
+    const time = await timeUntil(async () => assert.equal((await engine.fairway.run(['verify'])).code, 0));
+    t.diagnostic(`a reload of firewalld: as it should be after ${time}, the start of \`fairway verify\` included`);
     await docker('run -d --name more -p 8081:80 busybox sleep 600');
     await docker('rm -f more');
     await engine.daemon.stop();

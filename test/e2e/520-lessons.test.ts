@@ -11,6 +11,7 @@ import {
   type Snapshot,
   snapshot,
   startEngine,
+  timeUntil,
 } from '../support/index.ts';
 import { stopChild } from '../support/lan.ts';
 
@@ -133,7 +134,7 @@ describe('CVE-2025-54410 and CVE-2025-54388: after a firewall was flushed', { ti
     },
   };
 
-  test('networks stay apart, and what is published on loopback stays there', async () => {
+  test('networks stay apart, and what is published on loopback stays there', async (t) => {
     const { host, lan } = engine;
     await docker('network create --subnet 172.30.1.0/24 one');
     await docker('network create --subnet 172.30.2.0/24 two');
@@ -162,7 +163,8 @@ describe('CVE-2025-54410 and CVE-2025-54388: after a firewall was flushed', { ti
     await allIsWell();
     for (const [what, flush] of Object.entries(flushes)) {
       await flush();
-      await eventually(async () => assert.equal((await engine.fairway.run(['verify'])).code, 0, what));
+      const time = await timeUntil(async () => assert.equal((await engine.fairway.run(['verify'])).code, 0, what));
+      t.diagnostic(`${what}: as it should be after ${time}, the start of \`fairway verify\` included`);
       await allIsWell();
     }
     // Between the flush and its repair, with a daemon that does nothing, and without one.

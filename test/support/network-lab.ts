@@ -26,7 +26,7 @@ const MARK = 'FWT_OWN_NAMESPACES';
 export function inOwnNamespaces(file: string): boolean {
   if (process.env[MARK] === '1') return true;
   const timeout = Number(process.env.FAIRWAY_OWN_NAMESPACES_TIMEOUT_MS ?? 120_000);
-  it('passes in namespaces of its own', { timeout }, async () => {
+  it('passes in namespaces of its own', { timeout }, async (t) => {
     const child = spawn('unshare', ['-n', '-m', '--propagation', 'private', process.execPath, file], {
       env: { ...withoutTestContext(process.env), [MARK]: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,8 +35,18 @@ export function inOwnNamespaces(file: string): boolean {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
     const code = await new Promise((resolve) => child.on('close', resolve));
     assert.equal(code, 0, output);
+    for (const line of figuresIn(output)) t.diagnostic(line);
   });
   return false;
+}
+
+/** What its tests printed as diagnostics, without the runner's own counts. */
+function figuresIn(output: string): readonly string[] {
+  const counts = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /;
+  return output
+    .split('\n')
+    .flatMap((line) => /^\s*(?:ℹ|#) (.*)$/.exec(line)?.[1] ?? [])
+    .filter((line) => !counts.test(line));
 }
 
 /** Else the child would report to the runner above in the runner's own format. */

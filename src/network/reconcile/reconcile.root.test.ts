@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import { eventually } from '../../../test/support/eventually.ts';
+import { timeUntil } from '../../../test/support/eventually.ts';
 import { inOwnNamespaces, NetworkLab } from '../../../test/support/network-lab.ts';
 import type { Id } from '../../base/index.ts';
 
@@ -99,6 +99,12 @@ if (inOwnNamespaces(import.meta.filename)) {
       found: () => ['different net.ipv4.ip_forward'],
     },
     {
+      name: 'a changed setting of a bridge',
+      silent: true,
+      does: ({ bridge }) => run('sysctl', '-qw', `net.ipv4.conf.${bridge}.route_localnet=0`),
+      found: ({ bridge }) => [`different net.ipv4.conf.${bridge}.route_localnet`],
+    },
+    {
       name: 'a deleted address inside',
       silent: true,
       does: ({ path, first }) =>
@@ -144,11 +150,12 @@ if (inOwnNamespaces(import.meta.filename)) {
       });
 
       if (silent) continue;
-      it(`${name} is noticed and repaired without being asked`, async () => {
+      it(`${name} is noticed and repaired without being asked`, async (t) => {
         await using now = await scene();
         using _watch = now.lab.networking.watch(now.reconciler);
         does(now);
-        await eventually(async () => assert.deepEqual(await now.reconciler.verify(), []));
+        const time = await timeUntil(async () => assert.deepEqual(await now.reconciler.verify(), []));
+        t.diagnostic(`${name}: made good after ${time}`);
         now.reaches();
       });
     }
