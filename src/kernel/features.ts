@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { UnsupportedError } from '../base/index.ts';
+import { parseIp, UnsupportedError } from '../base/index.ts';
 import { listFlows } from './conntrack.ts';
 import { isErrno } from './ffi/index.ts';
 import { Rtnl } from './netlink/index.ts';
 import { runInNewNetns } from './netns/index.ts';
 import { Nft } from './nftables/index.ts';
+import { Xfrm } from './xfrm/index.ts';
 
 /** What a kernel may have been built without. */
 export type Feature =
@@ -19,6 +20,8 @@ export type Feature =
   | 'nftables'
   | 'nftablesNat'
   | 'conntrack'
+  | 'espGcm'
+  | 'esp6Gcm'
   | 'ipv6';
 
 interface Probe {
@@ -96,6 +99,16 @@ const PROBES: Readonly<Record<Feature, Probe>> = {
       listFlows();
     },
   },
+  espGcm: {
+    option: 'CONFIG_INET_ESP, CONFIG_XFRM_USER or CONFIG_CRYPTO_GCM',
+    use: 'encrypt between hosts (ESP with AES-GCM)',
+    attempt: () => addEspState('192.0.2.1', '192.0.2.2'),
+  },
+  esp6Gcm: {
+    option: 'CONFIG_INET6_ESP, CONFIG_XFRM_USER or CONFIG_CRYPTO_GCM',
+    use: 'encrypt between hosts over IPv6 (ESP with AES-GCM)',
+    attempt: () => addEspState('2001:db8::1', '2001:db8::2'),
+  },
   ipv6: {
     option: 'CONFIG_IPV6',
     use: 'use IPv6',
@@ -137,7 +150,7 @@ function probe({ option, use, attempt }: Probe): UnsupportedError | undefined {
 
 function isLacking(error: unknown): boolean {
   if (error instanceof UnsupportedError) return true;
-  if (isErrno(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT', 'EINVAL')) return true;
+  if (isErrno(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT', 'EINVAL', 'ENOSYS')) return true;
   return error instanceof Error && error.name === 'NftError' && !/Operation not permitted/.test(error.message);
 }
 
@@ -148,6 +161,13 @@ function withRtnl(work: (rtnl: Rtnl) => void): void {
 
 function withParent(work: (rtnl: Rtnl, parentIndex: number) => void): void {
   withRtnl((rtnl) => work(rtnl, rtnl.links.createVeth({ name: PARENT, peerName: 'fwprobe1' }).index));
+}
+
+function addEspState(source: string, destination: string): void {
+  using xfrm = Xfrm.open();
+  const id = { destination: parseIp(destination), spi: 0x100 };
+  xfrm.states.add({ ...id, source: parseIp(source), reqid: 1, key: new Uint8Array(36), replayWindow: 32 });
+  xfrm.states.remove(id);
 }
 
 function runScript(script: string): void {

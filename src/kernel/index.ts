@@ -70,3 +70,4 @@ export * from './packet-socket.ts';
 export * from './priority.ts';
 export * from './sockets.ts';
 export * from './sysctl.ts';
+export * from './xfrm/index.ts';
