@@ -4,6 +4,7 @@ export * from './cluster.ts';
 export * from './cluster-store.ts';
 export * from './drift.ts';
 export * from './driver.ts';
+export * from './encryption.ts';
 export * from './endpoint.ts';
 export * from './event.ts';
 export * from './firewall.ts';

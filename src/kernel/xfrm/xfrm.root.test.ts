@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { type Ip, parseCidr } from '../../base/index.ts';
 import { eventually } from '../../../test/support/eventually.ts';
+import { type Ip, parseCidr } from '../../base/index.ts';
 import { hasFeature } from '../features.ts';
 import { isErrno, openFdCount } from '../ffi/index.ts';
 import { createNetns, deleteNetns, openNetns } from '../netns/index.ts';

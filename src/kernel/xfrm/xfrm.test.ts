@@ -61,10 +61,7 @@ describe('messages of IPsec', () => {
     const template = `44000500${zeros(16)}01020304${'32'}${zeros(3)}${'0200'}${zeros(2)}${zeros(16)}55000000${zeros(4)}`;
     assert.equal(hex(allow), `${head('64000000', '01', '00')}${template}${'ff'.repeat(12)}`);
     const block: XfrmPolicy = { direction: 'in', selector: flow, priority: 7, template: undefined };
-    assert.equal(
-      hex(bodyOf(policyMessage(new MessageWriter(0x19, 5), block)).body),
-      head('07000000', '00', '01'),
-    );
+    assert.equal(hex(bodyOf(policyMessage(new MessageWriter(0x19, 5), block)).body), head('07000000', '00', '01'));
     assert.equal(hex(policyIdBytes(block)), `${FLOW}${zeros(8)}`);
   });
 
