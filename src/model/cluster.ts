@@ -45,10 +45,22 @@ export interface JoinRequest {
   readonly ipv6?: Ip;
   /** The Ethernet address that goes with the addresses. */
   readonly macOf: (addresses: { readonly ipv4?: Cidr; readonly ipv6?: Cidr }) => Mac;
+  /** Not to be chosen: configured for stopped containers of this node. */
+  readonly avoid?: readonly Ip[];
+}
+
+/** What is happening to networks of global scope. */
+export interface NetworkNews {
+  /** true: `set` is all there is; told first, and whenever that may be unlike what was told. */
+  readonly all: boolean;
+  readonly set: readonly NetworkRecord[];
+  readonly removed: readonly Id[];
 }
 
 /** What is happening on one network elsewhere. `names`: whether names of it are to be answered (its node is alive). */
 export interface EndpointNews {
+  /** true: `set` is all there is. */
+  readonly all: boolean;
   readonly set: readonly (ClusterEndpoint & { readonly underlay: Ip; readonly names: boolean })[];
   readonly removed: readonly Id[];
 }
@@ -56,10 +68,12 @@ export interface EndpointNews {
 /** A network of global scope before addresses and identifier are chosen. */
 export type PlannedGlobalNetwork = Omit<NetworkRecord, 'pools' | 'driverState'> & {
   readonly requests: readonly GlobalPoolRequest[];
-  /** VXLAN network identifiers that the user chose, one for the network. */
+  /** VXLAN network identifier that the user chose. */
   readonly vni?: number;
   /** false: no identifier is needed (macvlan, ipvlan, direct routing). */
   readonly needsVni: boolean;
+  /** Subnets that this host is on: what is chosen stays clear of them. */
+  readonly busy: readonly Cidr[];
 };
 
 export interface GlobalPoolRequest {
@@ -83,7 +97,23 @@ export interface Cluster {
   readonly self: ClusterNode;
   /** Whether the store answered last. While it does not, what is known stays. */
   readonly reachable: boolean;
+  /** Why nothing can be asked of the cluster now: what was thrown last; undefined: it can. */
+  readonly problem: string | undefined;
   nodes(): readonly ClusterNode[];
+  /**
+   * Begins to reach the store, and tries again until {@link close}: the store need not be there. `endpoints` are those of ours
+   * that run from before; whatever else this node holds is given back.
+   */
+  start(endpoints: readonly ClusterEndpoint[]): void;
+  /** Lets go of the leases, for a later daemon of this node to take up; nothing ends by it before its time. Repeatable. */
+  close(): Promise<void>;
+  /** Hears of all networks once they are known, and of what changes. Returns its end. */
+  followNetworks(listener: (news: NetworkNews) => void): () => void;
+  /**
+   * Our claim had ended (cut off for more than its time, or the store lost its data), and somebody else has an address of this
+   * endpoint now: it must not go on.
+   */
+  onTaken(listener: (endpoint: ClusterEndpoint) => void): () => void;
   /**
    * Chooses subnets and identifier without duplicates and stores the network. Throws conflict `network_exists` (Docker's
    * text), forbidden `ipam_pool_overlap`, forbidden `vni_taken`, unavailable `store_unreachable`.
@@ -93,17 +123,21 @@ export interface Cluster {
   removeNetwork(network: NetworkRecord): Promise<void>;
   /**
    * Claims addresses and tells other nodes, in one transaction. Throws forbidden `address_in_use` (`Address already in use`),
-   * unavailable `no available addresses on this pool`, notFound when the network is being removed, `store_unreachable`.
+   * unavailable `no available addresses on this pool`, notFound when the network is being removed or gone, `store_unreachable`:
+   * then it is given back should it have been made all the same.
    */
   join(request: JoinRequest): Promise<ClusterEndpoint>;
-  /** New names. */
+  /** New names; told when the store is reachable. */
   rename(endpoint: ClusterEndpoint): Promise<void>;
   /**
    * Gives the addresses back; repeatable. While the store is not reachable it is remembered (and stored locally) and done
    * when it is.
    */
   leave(networkId: Id, endpointId: Id): Promise<void>;
-  /** Everything on other nodes now, then what changes; while this node has endpoints on the network. Returns its end. */
+  /**
+   * Everything on other nodes as soon as it is known, then what changes, underlay addresses and whether nodes are alive
+   * included. For while this node has endpoints on the network; begun before its first join. Returns its end.
+   */
   followEndpoints(networkId: Id, listener: (news: EndpointNews) => void): () => void;
   /** Of all nodes, asked now: for `network inspect`. */
   endpointsOf(networkId: Id): Promise<readonly ClusterEndpoint[]>;

@@ -10,6 +10,8 @@ export interface DriverTraits {
   /** Name in the API: `bridge`, `macvlan`, … */
   readonly name: string;
   readonly scope: Scope;
+  /** true: a network may also be of global scope where the user asks for that (macvlan, ipvlan). */
+  readonly mayBeGlobal?: boolean;
   /** false: host and none, which need no pools and no addresses. */
   readonly usesIpam: boolean;
   /** true: IPAM picks the first address as gateway when the user gave none (bridge). */
@@ -84,6 +86,9 @@ export interface NetworkDriver {
    * method absent: none. Throws as {@link validate} does.
    */
   identifier?(request: Pick<DriverNetworkRequest, 'options'>): { readonly vni?: number } | undefined;
+
+  /** VXLAN network identifier that a network needs, and which the user chose. Absent: none. After {@link validate}. */
+  identifier?(request: DriverNetworkRequest): { readonly needed: boolean; readonly chosen?: number };
 
   /**
    * Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. Of a network of
