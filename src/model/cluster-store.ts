@@ -38,8 +38,8 @@ export interface ClusterStore extends Store {
    * has the changes, etcd's compaction) the difference is told. Returns the end of it.
    */
   follow(prefix: string, listener: (change: StoreChange) => void): Promise<() => void>;
-  /** `ttlSeconds`: after how long without renewal it ends. */
-  grantLease(ttlSeconds: number): Promise<StoreLease>;
+  /** `ttlSeconds`: after how long without renewal it ends; it is renewed `everySeconds`, a third of that unless said. */
+  grantLease(ttlSeconds: number, options?: { readonly everySeconds?: number }): Promise<StoreLease>;
   /** The lease of an earlier process; undefined when it has ended. */
   resumeLease(id: string): Promise<StoreLease | undefined>;
   /** Whether it answered last. */

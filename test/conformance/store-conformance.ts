@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isKind } from '../../src/base/index.ts';
 import type { Store, StoreChange } from '../../src/model/index.ts';
+import { eventually } from '../support/eventually.ts';
 
 export interface StoreHarness {
   /** A store with nothing in it; the harness closes and removes what it opened. */
@@ -146,7 +147,9 @@ function transactions(harness: StoreHarness): void {
     ]) {
       await assert.rejects(store.commit([{ put: 'c', value: 1 }, failing]), { code: 'store_conflict' });
     }
-    assert.deepEqual(seen, ['b']);
+    await store.put('c', 1);
+    await eventually(() => assert.deepEqual(seen, ['b', 'c']));
+    await store.delete('c');
     assert.deepEqual(
       (await store.list('')).map(({ key, revision }) => [key, revision]),
       [
@@ -186,13 +189,20 @@ function watches(harness: StoreHarness): void {
     ]);
     const second = await store.commit([{ delete: 'n/a' }]);
     await store.commit([{ put: 'n/a', value: 1, expect: 99 }]).catch(() => {});
-    end();
-    end();
-    await store.put('n/a', 2);
-    assert.deepEqual(seen, [
+    const third = await store.put('n/b', 1);
+    const expected = [
       { key: 'n/a', value: { v: 1 }, revision: first },
       { key: 'n/a', value: undefined, revision: second },
-    ]);
+      { key: 'n/b', value: 1, revision: third },
+    ];
+    await eventually(() => assert.deepEqual(seen, expected));
+    end();
+    end();
+    const later: string[] = [];
+    store.watch('n/', ({ key }) => later.push(key));
+    await store.put('n/a', 2);
+    await eventually(() => assert.deepEqual(later, ['n/a']));
+    assert.deepEqual(seen, expected);
     await store.close();
   });
 
@@ -204,7 +214,7 @@ function watches(harness: StoreHarness): void {
     });
     store.watch('', ({ key }) => seen.push(key));
     await store.put('a', 1);
-    assert.deepEqual(seen, ['a']);
+    await eventually(() => assert.deepEqual(seen, ['a']));
     assert.equal((await store.get('a'))?.value, 1);
     await store.close();
   });

@@ -5,6 +5,7 @@ export * from './daemon.ts';
 export * from './dhcp-server.ts';
 export * from './dockerd.ts';
 export * from './engine.ts';
+export * from './etcd.ts';
 export * from './eventually.ts';
 export * from './firewalld.ts';
 export * from './host.ts';
