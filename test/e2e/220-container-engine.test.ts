@@ -299,7 +299,8 @@ describe('the container engine', () => {
   test('tells processes, sizes and itself', async () => {
     const { docker } = engine;
     await docker('run', '-d', '--name', 'box', 'busybox', 'sleep', '600');
-    assert.match(await docker('top', 'box'), /PID.*\n.*sleep 600/);
+    // Started means that runc has let it go; it may be about to become what it is told.
+    await eventually(async () => assert.match(await docker('top', 'box'), /PID.*\n.*sleep 600/));
     assert.match(await docker('ps', '-s', '--format', '{{.Size}}'), /B \(virtual /);
     assert.match(await docker('system', 'df'), /Images\s+1\s+1/);
     assert.match(await docker('info'), /Containers: 1\n\s+Running: 1\n/);
