@@ -82,6 +82,8 @@ export interface GuardEntry {
  */
 export interface DataPortEntry {
   readonly kind: 'dataPort';
+  /** That needs it; several networks may use the same port. */
+  readonly networkId: Id;
   readonly port: number;
 }
 

@@ -4,6 +4,7 @@ import {
   uapi as c,
   type Message,
   MessageWriter,
+  type NetlinkError,
   type NetlinkSocket,
   pack,
   readAttributes,
@@ -27,9 +28,9 @@ export interface FdbSpec {
   readonly vni?: number | undefined;
   readonly port?: number | undefined;
   readonly vlan?: number | undefined;
-  /** Into the bridge's table instead of the link's own (which VXLAN links have). */
-  readonly master?: boolean | undefined;
-  /** Default `permanent`; a bridge learns over `reachable` ones. */
+  /** Into the bridge's table instead of the link's own (which VXLAN links have); `too`: into both, by one message. */
+  readonly master?: boolean | 'too' | undefined;
+  /** Default `permanent` in the link's own table, static in a bridge's; a bridge learns over `reachable` ones. */
   readonly state?: NeighbourState | undefined;
 }
 
@@ -78,15 +79,39 @@ export class Fdb {
     }
   }
 
-  list(linkIndex?: number): FdbEntry[] {
+  /**
+   * {@link replace} and {@link remove} of many at once. Returns what the kernel refused; removing what is not there is no
+   * failure.
+   */
+  changeAll(change: {
+    readonly set?: readonly FdbSpec[];
+    readonly remove?: readonly FdbSpec[];
+  }): readonly NetlinkError[] {
+    const { set = [], remove = [] } = change;
+    const replace = c.NLM_F_REQUEST | c.NLM_F_CREATE | c.NLM_F_REPLACE;
+    const failures = this.#socket.changeAll(
+      [
+        ...remove.map((spec) => fdbMessage(new MessageWriter(c.RTM_DELNEIGH, c.NLM_F_REQUEST), spec)),
+        ...set.map((spec) => fdbMessage(new MessageWriter(c.RTM_NEWNEIGH, replace), spec)),
+      ],
+      `change ${remove.length + set.length} forwarding entries`,
+    );
+    return failures
+      .filter(({ index, error }) => index >= remove.length || !isErrno(error, 'ENOENT'))
+      .map(({ error }) => error);
+  }
+
+  /** Of all links, or of one: asked of the kernel, so that others cost nothing. */
+  list(linkIndex = 0): FdbEntry[] {
     const request = (): MessageWriter =>
       new MessageWriter(c.RTM_GETNEIGH, c.NLM_F_REQUEST | c.NLM_F_DUMP).raw(
-        neighbourHeader({ family: AF_BRIDGE, linkIndex: 0 }),
+        neighbourHeader({ family: AF_BRIDGE, linkIndex }),
       );
     const found = this.#socket.dump(request, 'list forwarding entries', (reply) =>
       reply.type === c.RTM_NEWNEIGH ? decodeFdb(reply) : undefined,
     );
-    return linkIndex === undefined ? found : found.filter((entry) => entry.linkIndex === linkIndex);
+    // Older kernels give entries of other ports of the same bridge.
+    return linkIndex === 0 ? found : found.filter((entry) => entry.linkIndex === linkIndex);
   }
 
   #write(spec: FdbSpec, flags: number): void {
@@ -95,14 +120,22 @@ export class Fdb {
   }
 }
 
+const { noarp, permanent, reachable } = NEIGHBOUR_STATES;
+/**
+ * NUD_NOARP says static to a bridge, where NUD_PERMANENT would say local to the bridge itself. A VXLAN link wants
+ * NUD_PERMANENT or NUD_REACHABLE, and forgets nothing that has NUD_NOARP.
+ */
+const STATES = { self: permanent, master: noarp, both: noarp | reachable } as const;
+const TABLES = { self: c.NTF_SELF, master: c.NTF_MASTER, both: c.NTF_SELF | c.NTF_MASTER } as const;
+
 export function fdbMessage(write: MessageWriter, spec: FdbSpec): MessageWriter {
+  const where = spec.master === 'too' ? 'both' : spec.master === true ? 'master' : 'self';
   write.raw(
     neighbourHeader({
       family: AF_BRIDGE,
       linkIndex: spec.linkIndex,
-      // NUD_NOARP says static where NUD_PERMANENT would say local to the bridge itself.
-      state: NEIGHBOUR_STATES[spec.state ?? (spec.master === true ? 'noarp' : 'permanent')],
-      flags: spec.master === true ? c.NTF_MASTER : c.NTF_SELF,
+      state: spec.state === undefined ? STATES[where] : NEIGHBOUR_STATES[spec.state],
+      flags: TABLES[where],
     }),
   );
   write.bytes(c.NDA_LLADDR, macBytes(spec.mac));

@@ -1,4 +1,4 @@
-import { type Mac, macFromBytes } from '../../base/index.ts';
+import { type Ip, ipFromBytes, type Mac, macFromBytes } from '../../base/index.ts';
 import {
   type Attributes,
   uapi as c,
@@ -39,9 +39,15 @@ export interface LinkDetails {
   readonly macvlanMode?: string;
   readonly ipvlanMode?: string;
   readonly vni?: number;
+  /** Of a VXLAN link: its UDP port, and where its packets come from. */
+  readonly port?: number;
+  readonly local?: Ip | undefined;
   readonly vlanFiltering?: boolean;
   readonly isolated?: boolean;
   readonly hairpin?: boolean;
+  /** Of a bridge's port. */
+  readonly learning?: boolean;
+  readonly unicastFlood?: boolean;
 }
 
 export interface LinkStatistics {
@@ -96,7 +102,18 @@ function detailsOf(info: Attributes | undefined): LinkDetails {
   const own = kindDetails(info?.text(c.IFLA_INFO_KIND), info?.nested(c.IFLA_INFO_DATA));
   if (info?.text(c.IFLA_INFO_SLAVE_KIND) !== 'bridge') return own;
   const port = info.nested(c.IFLA_INFO_SLAVE_DATA);
-  return { ...own, isolated: port?.u8(c.IFLA_BRPORT_ISOLATED) === 1, hairpin: port?.u8(c.IFLA_BRPORT_MODE) === 1 };
+  return {
+    ...own,
+    isolated: port?.u8(c.IFLA_BRPORT_ISOLATED) === 1,
+    hairpin: port?.u8(c.IFLA_BRPORT_MODE) === 1,
+    learning: port?.u8(c.IFLA_BRPORT_LEARNING) === 1,
+    unicastFlood: port?.u8(c.IFLA_BRPORT_UNICAST_FLOOD) === 1,
+  };
+}
+
+/** All zero: the kernel chooses. */
+function localOf(bytes: Uint8Array | undefined): Ip | undefined {
+  return bytes?.some((byte) => byte !== 0) ? ipFromBytes(bytes) : undefined;
 }
 
 function kindDetails(kind: string | undefined, data: Attributes | undefined): LinkDetails {
@@ -109,7 +126,11 @@ function kindDetails(kind: string | undefined, data: Attributes | undefined): Li
     case 'ipvlan':
       return { ipvlanMode: ipvlanModeOf(data.u16(c.IFLA_IPVLAN_MODE) ?? 0) };
     case 'vxlan':
-      return { vni: data.u32(c.IFLA_VXLAN_ID) ?? 0 };
+      return {
+        vni: data.u32(c.IFLA_VXLAN_ID) ?? 0,
+        port: data.u16be(c.IFLA_VXLAN_PORT) ?? 0,
+        local: localOf(data.bytes(c.IFLA_VXLAN_LOCAL) ?? data.bytes(c.IFLA_VXLAN_LOCAL6)),
+      };
     case 'bridge':
       return { vlanFiltering: data.u8(c.IFLA_BR_VLAN_FILTERING) === 1 };
     default:

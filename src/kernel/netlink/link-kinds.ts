@@ -156,6 +156,13 @@ export function vxlanData(write: MessageWriter, spec: VxlanSpec): void {
   flag(write, c.IFLA_VXLAN_UDP_CSUM, spec.udpChecksum);
 }
 
+export function vxlanLocalMessage(write: MessageWriter, index: number, local: Ip): MessageWriter {
+  return write.raw(linkHeader(0, index)).nest(c.IFLA_LINKINFO, () => {
+    write.text(c.IFLA_INFO_KIND, 'vxlan');
+    write.nest(c.IFLA_INFO_DATA, () => ipByFamily(write, local, c.IFLA_VXLAN_LOCAL, c.IFLA_VXLAN_LOCAL6));
+  });
+}
+
 function flag(write: MessageWriter, type: number, value: boolean | undefined): void {
   if (value !== undefined) write.u8(type, Number(value));
 }

@@ -1,4 +1,4 @@
-import { invalid, type Mac, macBytes } from '../../base/index.ts';
+import { type Ip, invalid, type Mac, macBytes } from '../../base/index.ts';
 import { AF_INET6, isErrno } from '../ffi/index.ts';
 import type { NetnsHandle } from '../netns/index.ts';
 import { type BridgePortSettings, bridgePortMessage } from './bridge-port.ts';
@@ -71,6 +71,12 @@ export class Links {
 
   createVxlan(spec: kinds.VxlanSpec): Link {
     return this.#create('vxlan', spec, (write) => kinds.vxlanData(write, spec));
+  }
+
+  /** From where a VXLAN link sends; the kernel refuses (EOPNOTSUPP) an address of the other family. */
+  setVxlanLocal(index: number, local: Ip): void {
+    const write = new MessageWriter(c.RTM_NEWLINK, CHANGE);
+    this.#socket.change(kinds.vxlanLocalMessage(write, index, local), `change VXLAN link ${index}`);
   }
 
   /** By index, name, or alternative name. */

@@ -3,6 +3,7 @@ import { NETLINK_ROUTE } from '../ffi/index.ts';
 import type { NetnsHandle } from '../netns/index.ts';
 import { type Address, decodeAddress } from './addresses.ts';
 import { uapi as c, familyOfAf, type Message, MulticastSocket, readAttributes, readMessages } from './core/index.ts';
+import { decodeFdb, type FdbEntry } from './fdb.ts';
 import { decodeLink, type Link } from './link-decode.ts';
 import { decodeNeighbour, type Neighbour } from './neighbours.ts';
 import { decodeRoute, type Route } from './routes.ts';
@@ -14,6 +15,8 @@ export type RtnlEvent =
   | { readonly kind: 'address'; readonly removed: boolean; readonly address: Address }
   | { readonly kind: 'route'; readonly removed: boolean; readonly route: Route }
   | { readonly kind: 'neighbour'; readonly removed: boolean; readonly neighbour: Neighbour }
+  /** Of bridges and VXLAN links; told to those who ask for neighbours. */
+  | { readonly kind: 'forwarding'; readonly removed: boolean; readonly entry: FdbEntry }
   /** Sysctls of all links together (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`). */
   | { readonly kind: 'settings'; readonly family: IpFamily; readonly forwarding: boolean | undefined }
   /** The kernel dropped events because we were slow: list again. */
@@ -105,8 +108,11 @@ export function eventOf(message: Message): RtnlEvent | undefined {
     }
     case c.RTM_NEWNEIGH:
     case c.RTM_DELNEIGH: {
+      const removed = message.type === c.RTM_DELNEIGH;
       const neighbour = decodeNeighbour(message);
-      return neighbour && { kind: 'neighbour', removed: message.type === c.RTM_DELNEIGH, neighbour };
+      if (neighbour !== undefined) return { kind: 'neighbour', removed, neighbour };
+      const entry = decodeFdb(message);
+      return entry && { kind: 'forwarding', removed, entry };
     }
     case c.RTM_NEWNETCONF:
       return settingsOf(message);

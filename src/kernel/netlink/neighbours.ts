@@ -7,6 +7,7 @@ import {
   familyOfAf,
   type Message,
   MessageWriter,
+  type NetlinkError,
   type NetlinkSocket,
   pack,
   readAttributes,
@@ -75,9 +76,7 @@ export class Neighbours {
 
   /** False when it, or the link, is not there. */
   remove(linkIndex: number, ip: Ip): boolean {
-    const write = new MessageWriter(c.RTM_DELNEIGH, c.NLM_F_REQUEST | c.NLM_F_ACK)
-      .raw(neighbourHeader({ family: afOfIp(ip), linkIndex }))
-      .bytes(c.NDA_DST, ipBytes(ip));
+    const write = removalMessage(new MessageWriter(c.RTM_DELNEIGH, c.NLM_F_REQUEST | c.NLM_F_ACK), { linkIndex, ip });
     try {
       this.#socket.change(write, `remove neighbour ${ip} of link ${linkIndex}`);
       return true;
@@ -87,35 +86,62 @@ export class Neighbours {
     }
   }
 
-  /** Of all links or of one, IPv4 first. */
-  list(linkIndex?: number): Neighbour[] {
-    const found = ([4, 6] as const).flatMap((family) => this.#dump(family));
-    return linkIndex === undefined ? found : found.filter((neighbour) => neighbour.linkIndex === linkIndex);
+  /**
+   * {@link replace} and {@link remove} of many at once. Returns what the kernel refused; removing what is not there is no
+   * failure.
+   */
+  changeAll(change: {
+    readonly set?: readonly NeighbourSpec[];
+    readonly remove?: readonly Pick<NeighbourSpec, 'linkIndex' | 'ip'>[];
+  }): readonly NetlinkError[] {
+    const { set = [], remove = [] } = change;
+    const replace = c.NLM_F_REQUEST | c.NLM_F_CREATE | c.NLM_F_REPLACE;
+    const failures = this.#socket.changeAll(
+      [
+        ...remove.map((spec) => removalMessage(new MessageWriter(c.RTM_DELNEIGH, c.NLM_F_REQUEST), spec)),
+        ...set.map((spec) => neighbourMessage(new MessageWriter(c.RTM_NEWNEIGH, replace), spec)),
+      ],
+      `change ${remove.length + set.length} neighbours`,
+    );
+    return failures
+      .filter(({ index, error }) => index >= remove.length || !isErrno(error, 'ENOENT'))
+      .map(({ error }) => error);
   }
 
-  #dump(family: IpFamily): Neighbour[] {
-    const request = (): MessageWriter =>
-      new MessageWriter(c.RTM_GETNEIGH, c.NLM_F_REQUEST | c.NLM_F_DUMP).raw(
-        neighbourHeader({ family: afOf(family), linkIndex: 0 }),
-      );
+  /** Of all links or of one (asked of the kernel, so that others cost nothing), IPv4 first. */
+  list(linkIndex?: number): Neighbour[] {
+    return ([4, 6] as const).flatMap((family) => this.#dump(family, linkIndex));
+  }
+
+  #dump(family: IpFamily, linkIndex: number | undefined): Neighbour[] {
+    const request = (): MessageWriter => {
+      const write = new MessageWriter(c.RTM_GETNEIGH, c.NLM_F_REQUEST | c.NLM_F_DUMP);
+      write.raw(neighbourHeader({ family: afOf(family), linkIndex: 0 }));
+      return linkIndex === undefined ? write : write.u32(c.NDA_IFINDEX, linkIndex);
+    };
     return this.#socket.dump(request, 'list neighbours', (reply) =>
       reply.type === c.RTM_NEWNEIGH ? decodeNeighbour(reply) : undefined,
     );
   }
 
   #write(spec: NeighbourSpec, flags: number): void {
-    const write = new MessageWriter(c.RTM_NEWNEIGH, c.NLM_F_REQUEST | c.NLM_F_ACK | flags)
-      .raw(
-        neighbourHeader({
-          family: afOfIp(spec.ip),
-          linkIndex: spec.linkIndex,
-          state: NEIGHBOUR_STATES[spec.state ?? 'permanent'],
-        }),
-      )
-      .bytes(c.NDA_DST, ipBytes(spec.ip))
-      .bytes(c.NDA_LLADDR, macBytes(spec.mac));
-    this.#socket.change(write, `set neighbour ${spec.ip} of link ${spec.linkIndex}`);
+    const write = new MessageWriter(c.RTM_NEWNEIGH, c.NLM_F_REQUEST | c.NLM_F_ACK | flags);
+    this.#socket.change(neighbourMessage(write, spec), `set neighbour ${spec.ip} of link ${spec.linkIndex}`);
   }
+}
+
+function neighbourMessage(write: MessageWriter, { linkIndex, ip, mac, state }: NeighbourSpec): MessageWriter {
+  return write
+    .raw(neighbourHeader({ family: afOfIp(ip), linkIndex, state: NEIGHBOUR_STATES[state ?? 'permanent'] }))
+    .bytes(c.NDA_DST, ipBytes(ip))
+    .bytes(c.NDA_LLADDR, macBytes(mac));
+}
+
+function removalMessage(
+  write: MessageWriter,
+  { linkIndex, ip }: Pick<NeighbourSpec, 'linkIndex' | 'ip'>,
+): MessageWriter {
+  return write.raw(neighbourHeader({ family: afOfIp(ip), linkIndex })).bytes(c.NDA_DST, ipBytes(ip));
 }
 
 /** struct ndmsg. */

@@ -167,6 +167,60 @@ describe('rtnetlink in a namespace', () => {
     assert.equal(entry?.state, 'noarp');
   });
 
+  it('changes many forwarding entries and neighbours at once, and says which the kernel refused', () => {
+    const link = rtnl.links.createVxlan({
+      ...{ name: 'fwtvy', vni: 4098, port: 4789, learning: false, proxy: true, local: ip('192.0.2.9') },
+      masterIndex: rtnl.links.get('fwt0')?.index,
+    });
+    assert.deepEqual([link.details.port, link.details.local], [4789, '192.0.2.9']);
+    rtnl.links.setBridgePort(link.index, { learning: false, unicastFlood: false });
+    const { details } = rtnl.links.get(link.index) ?? {};
+    assert.deepEqual([details?.learning, details?.unicastFlood], [false, false]);
+    const linkIndex = link.index;
+    const peers = Array.from(
+      { length: 300 },
+      (_, at) =>
+        ({
+          linkIndex,
+          master: 'too',
+          destination: ip(`192.0.2.${1 + (at % 8)}`),
+          mac: mac(
+            `02:42:0a:00:${(at >> 8).toString(16).padStart(2, '0')}:${(at & 255).toString(16).padStart(2, '0')}`,
+          ),
+          ip: ip(`10.0.${at >> 8}.${at & 255}`),
+        }) as const,
+    );
+    assert.deepEqual(rtnl.fdb.changeAll({ set: peers }), []);
+    assert.deepEqual(rtnl.neighbours.changeAll({ set: peers }), []);
+    const listed = rtnl.fdb.list(linkIndex);
+    const own = listed.filter(({ self }) => self).map((entry) => `${entry.mac} ${entry.destination}`);
+    assert.deepEqual(own.sort(), peers.map((peer) => `${peer.mac} ${peer.destination}`).sort());
+    assert.equal(listed.filter(({ self, state }) => !self && state === 'noarp').length, peers.length);
+    assert.deepEqual(
+      rtnl.neighbours
+        .list(linkIndex)
+        .map((one) => one.ip)
+        .sort(),
+      peers.map((one) => one.ip).sort(),
+    );
+    // A gone one is no failure; an address of the wrong family is, wherever it stands.
+    const bad = { ...peers[0], linkIndex, mac: mac('02:42:0a:00:00:99'), destination: ip('2001:db8::1') };
+    const failures = rtnl.fdb.changeAll({
+      remove: [...peers.slice(0, 200), peers[0] ?? bad].map((peer) => ({ ...peer, master: false })),
+      set: [bad, peers[299] ?? bad],
+    });
+    assert.deepEqual(
+      failures.map(({ errno }) => errno),
+      ['EAFNOSUPPORT'],
+    );
+    assert.equal(rtnl.fdb.list(linkIndex).filter(({ self }) => self).length, 100);
+    rtnl.links.setVxlanLocal(linkIndex, ip('192.0.2.10'));
+    assert.equal(rtnl.links.get(linkIndex)?.details.local, '192.0.2.10');
+    assert.throws(() => rtnl.links.setVxlanLocal(linkIndex, ip('2001:db8::1')), { errno: 'EOPNOTSUPP' });
+    assert.equal(rtnl.fdb.list(linkIndex).filter(({ self }) => self).length, 100);
+    rtnl.links.delete(linkIndex);
+  });
+
   it('makes a macvlan in the other namespace at once', () => {
     const parent = rtnl.links.get('fwtv0');
     rtnl.links.set(parent?.index ?? 0, { masterIndex: 0 });

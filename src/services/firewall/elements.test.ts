@@ -128,8 +128,8 @@ describe('elements of a cluster', () => {
   });
 
   it('are its data ports, once for all networks', () => {
-    assert.deepEqual(lines({ kind: 'dataPort', port: 4789 }), ['dataPorts 4789']);
-    assert.throws(() => elementsOf({ kind: 'dataPort', port: 0 }), /port 0/);
+    assert.deepEqual(lines({ kind: 'dataPort', networkId: testId('e'), port: 4789 }), ['dataPorts 4789']);
+    assert.throws(() => elementsOf({ kind: 'dataPort', networkId: testId('e'), port: 0 }), /port 0/);
   });
 
   it('keep a secluded bridge from the host', () => {

@@ -44,7 +44,7 @@ export function entryKey(entry: FirewallEntry): string {
     case 'guard':
       return `guard ${entry.endpointId} ${entry.port}`;
     case 'dataPort':
-      return `dataPort ${entry.port}`;
+      return `dataPort ${entry.networkId} ${entry.port}`;
     case 'node':
       return `node ${entry.nodeId}`;
   }

@@ -1,5 +1,5 @@
 import { internal } from '../../../base/index.ts';
-import { NLA_F_NESTED, NLA_TYPE_MASK } from './constants.ts';
+import { NLA_F_NESTED, NLA_TYPE_MASK, NLM_F_ACK } from './constants.ts';
 
 // Netlink is in host byte order; every machine Node runs on under Linux that we ship for is little-endian.
 const LITTLE = true;
@@ -67,7 +67,11 @@ export class MessageWriter {
     return this;
   }
 
-  /** The finished message; the writer may go on to be used for nothing else. */
+  wantAcknowledgement(): void {
+    this.#view.setUint16(6, this.#view.getUint16(6, LITTLE) | NLM_F_ACK, LITTLE);
+  }
+
+  /** The finished message, of a length that is a multiple of four; the writer may go on to be used for nothing else. */
   finish(sequence: number): Uint8Array {
     this.#view.setUint32(0, this.#length, LITTLE);
     this.#view.setUint32(8, sequence, LITTLE);

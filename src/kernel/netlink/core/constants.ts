@@ -152,6 +152,7 @@ export const NDA_LLADDR = 2;
 export const NDA_VLAN = 5;
 export const NDA_PORT = 6;
 export const NDA_VNI = 7;
+export const NDA_IFINDEX = 8;
 export const NDA_MASTER = 9;
 export const NTF_SELF = 0x02;
 export const NTF_MASTER = 0x04;

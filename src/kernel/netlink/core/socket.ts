@@ -21,10 +21,19 @@ import {
 import { type NetnsHandle, runInNetns } from '../../netns/index.ts';
 import { type Message, type MessageWriter, readMessages } from './codec.ts';
 import { NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP } from './constants.ts';
-import { failureIn } from './errors.ts';
+import { failureIn, type NetlinkError } from './errors.ts';
 
 const RECEIVE_TIMEOUT_SECONDS = 10;
 const DUMP_ATTEMPTS = 5;
+
+/** Requests in one system call: should each of them fail, the answers (about 1 KiB of the kernel's memory) find room. */
+const BATCH = 128;
+
+/** A request of a batch that the kernel refused. */
+export interface BatchFailure {
+  readonly index: number;
+  readonly error: NetlinkError;
+}
 
 /** Shared by all sockets: everything received is decoded before the next receive. The kernel sends at most 32 KiB. */
 let receiveBuffer: Uint8Array | undefined;
@@ -62,6 +71,19 @@ export class NetlinkSocket implements Disposable {
   /** A request that is answered by an acknowledgement; the writer has NLM_F_ACK. */
   change(message: MessageWriter, action: string): void {
     this.#exchange(message, action, () => false);
+  }
+
+  /**
+   * Many independent requests, in as few system calls as the kernel's answers allow. The writers have no NLM_F_ACK: the
+   * kernel tells of failures alone, which are returned, each with the index of its request. All others were done.
+   */
+  changeAll(messages: readonly MessageWriter[], action: string): readonly BatchFailure[] {
+    const failures: BatchFailure[] = [];
+    for (let at = 0; at < messages.length; at += BATCH) {
+      const chunk = messages.slice(at, at + BATCH);
+      for (const { index, error } of this.#exchangeAll(chunk, action)) failures.push({ index: at + index, error });
+    }
+    return failures;
   }
 
   /** A request that is answered by one message; the writer does not have NLM_F_ACK, whose answer would stay behind. */
@@ -116,6 +138,27 @@ export class NetlinkSocket implements Disposable {
           return reply.flags;
         }
         if (onMessage(reply)) return reply.flags;
+      }
+    }
+  }
+
+  /** The last is acknowledged in any case, and says that all were read. */
+  #exchangeAll(messages: readonly MessageWriter[], action: string): readonly BatchFailure[] {
+    const first = (this.#sequence + 1) >>> 0;
+    const parts = messages.map((message, index) => {
+      if (index === messages.length - 1) message.wantAcknowledgement();
+      return message.finish((first + index) >>> 0);
+    });
+    this.#sequence = (first + messages.length - 1) >>> 0;
+    sendDatagram(this.#fd.fd, Buffer.concat(parts));
+    const failures: BatchFailure[] = [];
+    for (;;) {
+      for (const reply of readMessages(this.#receive(action))) {
+        const index = (reply.sequence - first) >>> 0;
+        if (index >= messages.length || reply.type !== NLMSG_ERROR) continue;
+        const error = failureIn(reply, action);
+        if (error !== undefined) failures.push({ index, error });
+        if (index === messages.length - 1) return failures;
       }
     }
   }
