@@ -1,7 +1,7 @@
 import { it } from 'node:test';
 import { driverConformance } from '../../test/conformance/driver-conformance.ts';
 import { inOwnNamespaces } from '../../test/support/network-lab.ts';
-import { systemClock } from '../base/index.ts';
+import { parseCidr, parseIp, systemClock } from '../base/index.ts';
 import { hasFeature, type Rtnl } from '../kernel/index.ts';
 import {
   BridgeDriver,
@@ -10,6 +10,7 @@ import {
   IpvlanDriver,
   MacvlanDriver,
   NoneDriver,
+  OverlayDriver,
   ParentLinks,
   TransparentDriver,
 } from './index.ts';
@@ -38,6 +39,19 @@ if (inOwnNamespaces(import.meta.filename)) {
     start: (rtnl) => {
       const discarded = new DiscardedLinks({ rtnl, clock: systemClock });
       return { driver: new BridgeDriver({ rtnl, discarded }), settle: () => discarded.flush() };
+    },
+  });
+  driverConformance('overlay', {
+    state: { vni: 4097 },
+    prepare: (rtnl) => {
+      const { index } = rtnl.links.createVeth({ name: 'under0', peerName: 'under1' });
+      rtnl.addresses.add(index, parseCidr('192.0.2.1/24'));
+      rtnl.links.set(index, { up: true });
+    },
+    start: (rtnl) => {
+      const discarded = new DiscardedLinks({ rtnl, clock: systemClock });
+      const driver = new OverlayDriver({ rtnl, discarded, underlay: () => parseIp('192.0.2.1') });
+      return { driver, settle: () => discarded.flush() };
     },
   });
   driverConformance('macvlan', {

@@ -8,5 +8,6 @@ export * from './host/index.ts';
 export * from './ipvlan/index.ts';
 export * from './macvlan/index.ts';
 export * from './none/index.ts';
+export * from './overlay/index.ts';
 export { ParentLinks } from './parent/index.ts';
 export * from './transparent/index.ts';

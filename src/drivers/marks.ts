@@ -1,7 +1,7 @@
 import type { Id } from '../base/index.ts';
 import type { Link } from '../kernel/index.ts';
 
-export { endpointMark, networkMark, ownerOf } from '../model/index.ts';
+export { endpointMark, isOverlayLink, networkMark, overlayMark, ownerOf } from '../model/index.ts';
 
 const TRANSPARENT = 'fairway transparent ';
 

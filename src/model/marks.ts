@@ -4,10 +4,20 @@ import type { Id } from '../base/index.ts';
 // and nothing of anybody else is ever taken for ours.
 
 const NETWORK = 'fairway network ';
+const OVERLAY = 'fairway overlay ';
 const ENDPOINT = 'fairway endpoint ';
 
 export function networkMark(id: Id): string {
   return `${NETWORK}${id}`;
+}
+
+/** Of the links of an overlay network, whose driver alone removes them: it is known on nodes where it does not exist. */
+export function overlayMark(id: Id): string {
+  return `${OVERLAY}${id}`;
+}
+
+export function isOverlayLink({ alias = '' }: { readonly alias?: string | undefined }): boolean {
+  return alias.startsWith(OVERLAY);
 }
 
 export function endpointMark(id: Id): string {
@@ -20,6 +30,7 @@ export function ownerOf({ alias = '' }: { readonly alias?: string | undefined })
   readonly endpoint?: Id;
 } {
   if (alias.startsWith(NETWORK)) return { network: alias.slice(NETWORK.length) as Id };
+  if (alias.startsWith(OVERLAY)) return { network: alias.slice(OVERLAY.length) as Id };
   if (alias.startsWith(ENDPOINT)) return { endpoint: alias.slice(ENDPOINT.length) as Id };
   return {};
 }

@@ -18,6 +18,8 @@ export interface DriverConformanceOptions {
   readonly start: (rtnl: Rtnl) => DriverSubject;
   /** Options of a network of this kind. */
   readonly options?: Readonly<Record<string, string>>;
+  /** What the cluster has decided for such a network. */
+  readonly state?: NonNullable<NetworkRecord['driverState']>;
   /** What stands ready before the driver starts: a parent link. */
   readonly prepare?: (rtnl: Rtnl) => void;
 }
@@ -45,7 +47,7 @@ export function driverConformance(name: string, options: DriverConformanceOption
       id: newId(),
       name: 'net',
       created: '0',
-      scope: 'local',
+      scope: subject.driver.traits.scope,
       driver: name,
       enableIpv4: true,
       enableIpv6: false,
@@ -59,6 +61,7 @@ export function driverConformance(name: string, options: DriverConformanceOption
       pools: subject.driver.traits.usesIpam
         ? [{ family: 4, subnet: parseCidr('10.77.0.0/24'), gateway: parseIp('10.77.0.1'), auxiliary: {} }]
         : [],
+      ...(options.state === undefined ? {} : { driverState: options.state }),
     });
     const endpoint = (record: NetworkRecord, path = sandboxPath): AttachSpec => ({
       endpointId: newId(),

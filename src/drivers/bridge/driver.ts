@@ -13,18 +13,19 @@ import type {
   NetworkSetup,
 } from '../../model/index.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
-import { endpointMark, ownerOf } from '../marks.ts';
+import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { makeGoodSandboxLink } from '../sandbox-link-drift.ts';
 import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
+import { portDrift } from '../veth-port-drift.ts';
 import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
 import { bridgeName, type PortPlan, planBridge, planPort } from './plan.ts';
 import { checkBridgeRequest } from './validate.ts';
-import { bridgeDrift, portDrift } from './verify.ts';
+import { bridgeDrift } from './verify.ts';
 
 export interface BridgeDriverDeps {
   /** In the namespace of the daemon. */
@@ -182,7 +183,7 @@ export class BridgeDriver implements NetworkDriver {
     return this.#rtnl.links.list().filter((link) => {
       const { network, endpoint } = ownerOf(link);
       return (
-        (link.kind === 'bridge' && network !== undefined && !known.networks.has(network)) ||
+        (link.kind === 'bridge' && network !== undefined && !isOverlayLink(link) && !known.networks.has(network)) ||
         (link.kind === 'veth' && endpoint !== undefined && !known.endpoints.has(endpoint))
       );
     });

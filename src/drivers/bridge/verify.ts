@@ -1,15 +1,7 @@
 import { cidrText } from '../../base/index.ts';
 import { type Rtnl, readSysctl } from '../../kernel/index.ts';
-import type { AttachSpec, Drift, NetworkRecord } from '../../model/index.ts';
-import { ownerOf } from '../marks.ts';
-import {
-  type About,
-  down,
-  missingAddress,
-  missingAddresses,
-  ofEndpoint,
-  sandboxLinkDrift,
-} from '../sandbox-link-drift.ts';
+import type { Drift, NetworkRecord } from '../../model/index.ts';
+import { type About, down, missingAddress, missingAddresses } from '../sandbox-link-drift.ts';
 import type { BridgePlan } from './plan.ts';
 import { unroutedSubnets } from './routes.ts';
 import { bridgeSettings } from './settings.ts';
@@ -54,34 +46,4 @@ function settingsDrift(plan: BridgePlan, about: About): readonly Drift[] {
     const detail = `is ${now}, should be ${value}`;
     return [{ ...about, kind: 'sysctl', problem: 'different', object: key.join('.'), detail }];
   });
-}
-
-/** What of an endpoint's port is not as it was made. `bridge` is whole. */
-export function portDrift(
-  rtnl: Rtnl,
-  spec: AttachSpec,
-  what: { readonly host: string; readonly bridge: string },
-): readonly Drift[] {
-  const about = ofEndpoint(spec);
-  const link = rtnl.links.get(what.host);
-  if (link === undefined || ownerOf(link).endpoint !== spec.endpointId) {
-    return [{ ...about, kind: 'link', problem: 'missing', object: what.host }, ...sandboxLinkDrift(spec)];
-  }
-  const bridge = rtnl.links.get(what.bridge);
-  const astray = bridge !== undefined && link.masterIndex !== bridge.index;
-  return [
-    ...(link.flags.up ? [] : [down(what.host, about)]),
-    ...(astray
-      ? [
-          {
-            ...about,
-            kind: 'link',
-            problem: 'different',
-            object: what.host,
-            detail: `not a port of ${what.bridge}`,
-          } as const,
-        ]
-      : []),
-    ...sandboxLinkDrift(spec),
-  ];
 }
