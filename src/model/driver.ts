@@ -81,12 +81,6 @@ export interface NetworkDriver {
   /** false: this network has no gateway of that family although its driver has one (isolated bridges). Absent: as the traits say. */
   wantsGateway?(request: DriverNetworkRequest, family: IpFamily): boolean;
 
-  /**
-   * Global scope: the VXLAN network identifier that the network needs: any, or one that the user chose. Undefined, or the
-   * method absent: none. Throws as {@link validate} does.
-   */
-  identifier?(request: Pick<DriverNetworkRequest, 'options'>): { readonly vni?: number } | undefined;
-
   /** VXLAN network identifier that a network needs, and which the user chose. Absent: none. After {@link validate}. */
   identifier?(request: DriverNetworkRequest): { readonly needed: boolean; readonly chosen?: number };
 

@@ -105,9 +105,9 @@ export class OverlayDriver implements NetworkDriver {
     if (options.encrypted) this.#requireEncryption(request.name).requireSupport();
   }
 
-  identifier({ options }: Pick<DriverNetworkRequest, 'options'>): { readonly vni?: number } {
+  identifier({ options }: DriverNetworkRequest): { readonly needed: boolean; readonly chosen?: number } {
     const { vni } = parseOverlayOptions(options);
-    return vni === undefined ? {} : { vni };
+    return { needed: true, ...(vni === undefined ? {} : { chosen: vni }) };
   }
 
   async createNetwork(network: NetworkRecord): Promise<NetworkSetup> {
