@@ -1,14 +1,16 @@
 import type { Rtnl } from '../kernel/index.ts';
 import type { AttachSpec, Drift } from '../model/index.ts';
 import { ownerOf } from './marks.ts';
-import { down, ofEndpoint, sandboxLinkDrift } from './sandbox-link-drift.ts';
+import { down, makeGoodSandboxLink, ofEndpoint, sandboxLinkDrift } from './sandbox-link-drift.ts';
+
+/** A port's end on the host, and the bridge it belongs into. */
+export interface PortNames {
+  readonly host: string;
+  readonly bridge: string;
+}
 
 /** What of an endpoint's port is not as it was made. `bridge` is whole. */
-export function portDrift(
-  rtnl: Rtnl,
-  spec: AttachSpec,
-  what: { readonly host: string; readonly bridge: string },
-): readonly Drift[] {
+export function portDrift(rtnl: Rtnl, spec: AttachSpec, what: PortNames): readonly Drift[] {
   const about = ofEndpoint(spec);
   const link = rtnl.links.get(what.host);
   if (link === undefined || ownerOf(link).endpoint !== spec.endpointId) {
@@ -31,4 +33,14 @@ export function portDrift(
       : []),
     ...sandboxLinkDrift(spec),
   ];
+}
+
+/** Puts both ends right. False when one of them has gone, or the bridge: the port is to be made anew. */
+export function makeGoodVethPort(rtnl: Rtnl, spec: AttachSpec, names: PortNames): boolean {
+  const host = rtnl.links.get(names.host);
+  const bridge = rtnl.links.get(names.bridge);
+  const whole = host !== undefined && ownerOf(host).endpoint === spec.endpointId && makeGoodSandboxLink(spec);
+  if (!whole || bridge === undefined) return false;
+  rtnl.links.set(host.index, { up: true, masterIndex: bridge.index });
+  return true;
 }

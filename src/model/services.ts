@@ -43,6 +43,10 @@ export interface HeldPorts {
   readonly published: readonly PublishedPort[];
   /** Of a restore: what somebody else has taken meanwhile. */
   readonly lost?: readonly PublishedPort[];
+  /** What should be held and is not: lost in a restore, or without its socket since. Touches nothing. */
+  unheld(): readonly PublishedPort[];
+  /** Holds what can be held of these; it is among {@link published} again. Returns the rest. */
+  reclaim(): readonly PublishedPort[];
   /** Repeatable. Close the relay of these ports first: it listens on the sockets that hold them. */
   release(): void;
 }

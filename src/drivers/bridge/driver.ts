@@ -17,9 +17,8 @@ import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
-import { makeGoodSandboxLink } from '../sandbox-link-drift.ts';
 import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
-import { portDrift } from '../veth-port-drift.ts';
+import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.ts';
 import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
@@ -139,15 +138,12 @@ export class BridgeDriver implements NetworkDriver {
 
   async repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
     const names = this.#portNames(spec, state);
-    const host = this.#rtnl.links.get(names.host);
-    const bridge = this.#rtnl.links.get(names.bridge);
-    const whole = host !== undefined && ownerOf(host).endpoint === spec.endpointId && makeGoodSandboxLink(spec);
-    if (!whole || bridge === undefined) {
+    if (!makeGoodVethPort(this.#rtnl, spec, names)) {
       await this.detach(spec, state);
       return this.attach(spec);
     }
-    this.#rtnl.links.set(host.index, { up: true, masterIndex: bridge.index });
-    this.#settlePort(host, planPort(spec));
+    const host = this.#rtnl.links.get(names.host);
+    if (host !== undefined) this.#settlePort(host, planPort(spec));
     return this.restoreAttachment(spec, state);
   }
 
@@ -196,7 +192,7 @@ export class BridgeDriver implements NetworkDriver {
     this.#rtnl.links.setBridgePort(host.index, { isolated, ...(hairpin ? { hairpin } : {}) });
   }
 
-  #portNames(spec: AttachSpec, state: Attachment['state']): { readonly host: string; readonly bridge: string } {
+  #portNames(spec: AttachSpec, state: Attachment['state']): PortNames {
     const { id, options, internal } = spec.network;
     return {
       host: String(state.hostLink ?? hostNames(spec.endpointId)[0]),

@@ -17,11 +17,11 @@ import type { ParentLinks } from '../parent/index.ts';
 import { guardOf } from '../port-guard.ts';
 import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink, usesSlaac } from '../sandbox-link.ts';
-import { repairSandboxLink, sandboxLinkDrift } from '../sandbox-link-drift.ts';
-import { createVethPort, portNameOf, removeVethPort } from '../veth-port.ts';
+import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
+import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.ts';
 import { parseTransparentOptions } from './options.ts';
 import { bridgeNameOf, checkTransparentRequest, planTransparent, type TransparentPlan } from './plan.ts';
-import { giveUplinkBack, isUplinkOf, makeGoodUplink } from './uplink.ts';
+import { giveUplinkBack, isUplinkOf, makeGoodUplink, uplinkDrift } from './uplink.ts';
 
 export interface TransparentDriverDeps {
   /** In the namespace of the daemon. */
@@ -128,12 +128,22 @@ export class TransparentDriver implements NetworkDriver {
     return attachment(spec, plan, String(state.hostLink ?? plan.hostNames[0]));
   }
 
-  verifyAttachment(spec: AttachSpec): readonly Drift[] {
-    return sandboxLinkDrift(spec);
+  verifyNetwork({ id, options }: NetworkRecord): readonly Drift[] {
+    return uplinkDrift(this.#rtnl, {
+      id,
+      name: bridgeNameOf(id),
+      parent: parseTransparentOptions(options, id).parent.name,
+    });
   }
 
-  repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
-    return repairSandboxLink(this, spec, state);
+  verifyAttachment(spec: AttachSpec, state: Attachment['state']): readonly Drift[] {
+    return portDrift(this.#rtnl, spec, portNames(spec, state));
+  }
+
+  async repairAttachment(spec: AttachSpec, state: Attachment['state']): Promise<Attachment> {
+    if (makeGoodVethPort(this.#rtnl, spec, portNames(spec, state))) return this.restoreAttachment(spec, state);
+    await this.detach(spec, state);
+    return this.attach(spec);
   }
 
   guard(spec: AttachSpec, state?: Attachment['state']): readonly FirewallEntry[] {
@@ -167,6 +177,10 @@ export class TransparentDriver implements NetworkDriver {
 
 function isContainerPort(link: Link): boolean {
   return link.kind === 'veth' && ownerOf(link).endpoint !== undefined;
+}
+
+function portNames(spec: AttachSpec, state: Attachment['state']): PortNames {
+  return { host: String(state.hostLink ?? hostNames(spec.endpointId)[0]), bridge: bridgeNameOf(spec.network.id) };
 }
 
 function attachment(spec: AttachSpec, plan: TransparentPlan, hostLink: string): Attachment {

@@ -11,8 +11,10 @@ import {
   readSysctl,
   writeSysctl,
 } from '../../kernel/index.ts';
+import type { Drift } from '../../model/index.ts';
 import { discardedName } from '../discarded-links.ts';
 import { transparentMark, transparentOwner } from '../marks.ts';
+import { down } from '../sandbox-link-drift.ts';
 
 /** The bridge in the place of `parent`, made or completed; undone when that fails. */
 export function makeGoodUplink(rtnl: Rtnl, what: { readonly id: Id; readonly name: string; parent: Link }): Link {
@@ -36,6 +38,22 @@ export function makeGoodUplink(rtnl: Rtnl, what: { readonly id: Id; readonly nam
 export function giveUplinkBack(rtnl: Rtnl, bridge: Link, parent: Link | undefined): void {
   if (parent !== undefined) moveBack(rtnl, bridge, parent);
   rtnl.links.delete(bridge.index);
+}
+
+/** What of the bridge is not as {@link makeGoodUplink} made it. Its addresses are the host's own matter. */
+export function uplinkDrift(
+  rtnl: Rtnl,
+  { id, name, parent }: { readonly id: Id; readonly name: string; readonly parent: string },
+): readonly Drift[] {
+  const about = { networkId: id, kind: 'link' } as const;
+  const bridge = rtnl.links.get(name);
+  if (bridge === undefined || !isUplinkOf(bridge, id)) return [{ ...about, problem: 'missing', object: name }];
+  const link = rtnl.links.get(parent);
+  const port: Drift[] =
+    link?.masterIndex === bridge.index
+      ? []
+      : [{ ...about, problem: 'different', object: parent, detail: `not a port of ${name}` }];
+  return [...(bridge.flags.up ? [] : [down(name, { networkId: id })]), ...port];
 }
 
 /** Marked: a link of somebody else's with that name is left alone. */

@@ -8,4 +8,4 @@ export { guardsOf } from './guards.ts';
 export { dhcpTimeoutSeconds, isLent, LentAddresses, type LentAddressesDeps, withLease } from './lent.ts';
 export { flowsOf } from './stale-flows.ts';
 export { dnsEndpoint, dnsView, sandboxResolvConf } from './views.ts';
-export { Wiring, type WiringDeps } from './wiring.ts';
+export { Wiring, type WiringDeps, withPorts } from './wiring.ts';

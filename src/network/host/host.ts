@@ -45,6 +45,8 @@ export interface SandboxHost {
   namespaces(folder: string, prefix: string): readonly string[];
   /** Those of the wanted default routes that the sandbox has not. */
   missingDefaultRoutes(path: string, wanted: DefaultRoutes): readonly DefaultRoute[];
+  /** Those of the wanted routes through that link that the sandbox has not; none when the link is missing. */
+  missingRoutes(path: string, ifname: string, wanted: readonly ExtraRoute[]): readonly ExtraRoute[];
   /** The namespace the daemon itself is in, for sandboxes that share the host's. */
   ownNamespacePath(): string;
   /** Makes these the default routes of the sandbox; `before` are those it has from an earlier call. */

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cidr, familyOf, type IpFamily, notFound } from '../../base/index.ts';
+import { type Cidr, cidrText, familyOf, type IpFamily, networkOf, notFound } from '../../base/index.ts';
 import {
   createNetns,
   deleteNetns,
@@ -87,6 +87,16 @@ export class KernelHost implements SandboxHost {
     });
   }
 
+  missingRoutes(path: string, ifname: string, wanted: readonly ExtraRoute[]): readonly ExtraRoute[] {
+    if (wanted.length === 0) return [];
+    using ns = openNetns(path);
+    using rtnl = Rtnl.open(ns);
+    const index = rtnl.links.get(ifname)?.index;
+    if (index === undefined) return [];
+    const there = new Set(rtnl.routes.list().flatMap((route) => (route.linkIndex === index ? [routeKey(route)] : [])));
+    return wanted.filter((route) => !there.has(routeKey(route)));
+  }
+
   ownNamespacePath(): string {
     return `/proc/${process.pid}/ns/net`;
   }
@@ -149,6 +159,11 @@ export class KernelHost implements SandboxHost {
     }
     return this.#forgotten;
   }
+}
+
+/** The kernel keeps destinations without the bits of the host. */
+function routeKey({ destination, gateway }: Pick<RouteSpec, 'destination' | 'gateway'>): string {
+  return `${destination === undefined ? '' : cidrText(networkOf(destination))} ${gateway}`;
 }
 
 /** The new one first: what leaves meanwhile finds a way. */

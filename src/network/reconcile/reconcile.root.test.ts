@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { timeUntil } from '../../../test/support/eventually.ts';
 import { inOwnNamespaces, NetworkLab } from '../../../test/support/network-lab.ts';
-import type { Id } from '../../base/index.ts';
+import { type Id, parseCidr, parseIp } from '../../base/index.ts';
+import { ParentLinks, TransparentDriver } from '../../drivers/index.ts';
+import { MemoryStore } from '../../store/index.ts';
 
 if (inOwnNamespaces(import.meta.filename)) {
   const run = (...command: readonly string[]): string =>
@@ -177,6 +180,102 @@ if (inOwnNamespaces(import.meta.filename)) {
       assert.deepEqual(await now.reconciler.verify(), []);
       assert.ok(now.lab.links().includes('br-foreign'));
       now.reaches();
+    });
+
+    it('a further route inside is found and made good', async () => {
+      await using lab = await NetworkLab.start();
+      const options = { 'com.docker.network.bridge.enable_icc': 'false' };
+      const { network } = await lab.networking.networks.create({ name: 'apart', enableIpv6: true, options });
+      const one = await lab.sandbox();
+      await lab.attach(one, 'apart', 'one');
+      const path = lab.networking.sandboxes.get(one)?.path ?? '';
+      const reconciler = lab.networking.reconciler(() => undefined);
+      assert.deepEqual(await reconciler.verify(), []);
+      const routes = (): string => run('nsenter', `--net=${path}`, 'ip', '-6', 'route');
+      const before = routes();
+      const { subnet, gateway } = network.pools.find(({ family }) => family === 6) ?? {};
+      const text = `${subnet?.ip}/${subnet?.prefix}`;
+      run('nsenter', `--net=${path}`, 'ip', '-6', 'route', 'del', text, 'via', String(gateway));
+      assert.deepEqual(texts(await reconciler.verify()), [`missing ${text} via ${gateway} dev eth0 in ${path}`]);
+      assert.deepEqual((await reconciler.repair()).failed, []);
+      assert.equal(routes(), before);
+      assert.deepEqual(await reconciler.verify(), []);
+    });
+
+    it('a port that another process took while nobody held it is told, and held again when that has gone', async () => {
+      const store = new MemoryStore();
+      const first = await NetworkLab.start({ store });
+      await first.networking.networks.create({ name: 'net' });
+      const one = await first.sandbox({
+        ports: [
+          { host: 8080, container: 80 },
+          { host: 8081, container: 81 },
+        ],
+      });
+      await first.attach(one, 'net', 'one');
+      await first.stop();
+      const thief = createServer().listen(8080);
+      await once(thief, 'listening');
+      await using lab = await NetworkLab.start({ store }, first.directory);
+      const reconciler = lab.networking.reconciler(() => undefined);
+      const ports = (): readonly number[] =>
+        [...new Set(lab.networking.sandboxes.get(one)?.ports.published.map(({ hostPort }) => hostPort))].sort();
+      const missing = ['missing 0.0.0.0:8080/tcp', 'missing [::]:8080/tcp'];
+      assert.deepEqual(texts(await reconciler.verify()), missing);
+      assert.deepEqual(ports(), [8081]);
+      const { done, failed } = await reconciler.repair();
+      assert.deepEqual([texts(done), texts(failed)], [[], missing]);
+      assert.match(failed[0]?.reason ?? '', /port 8080\/tcp is taken by another process/);
+      thief.close();
+      await once(thief, 'close');
+      assert.deepEqual(texts((await reconciler.repair()).done), missing);
+      assert.deepEqual(ports(), [8080, 8081]);
+      assert.deepEqual(await reconciler.verify(), []);
+      assert.match(run('nft', 'list', 'map', 'inet', 'fairway', 'wildcard4'), /tcp \. 8080/);
+      await assert.rejects(once(createServer().listen(8080), 'listening'), /EADDRINUSE/);
+      await lab.networking.sandboxes.close(one);
+    });
+
+    it('the host’s end of a container on a transparent network, and the link that leads there', async () => {
+      await using lab = await NetworkLab.start({
+        drivers: ({ rtnl, discarded }) => [
+          new TransparentDriver({ rtnl, discarded, parents: new ParentLinks({ rtnl }) }),
+        ],
+      });
+      run('ip', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'up1');
+      run('ip', 'link', 'set', 'up1', 'up');
+      run('ip', 'addr', 'add', '10.88.0.9/24', 'dev', 'up1');
+      const pools = [{ subnet: parseCidr('10.88.0.0/24'), gateway: parseIp('10.88.0.9') }];
+      const { network } = await lab.networking.networks.create({
+        ...{ name: 'lan', driver: 'transparent', options: { parent: 'up0' } },
+        ipam: { pools },
+      });
+      const one = await lab.sandbox();
+      const endpoint = await lab.attach(one, 'lan', 'one');
+      const path = lab.networking.sandboxes.get(one)?.path ?? '';
+      const host = String(endpoint.driverState.hostLink);
+      const bridge = `tr-${network.id.slice(0, 12)}`;
+      const reconciler = lab.networking.reconciler(() => undefined);
+      const reaches = (): unknown => run('nsenter', `--net=${path}`, 'ping', '-c1', '-W5', '10.88.0.9');
+      assert.deepEqual(await reconciler.verify(), []);
+      reaches();
+      for (const [command, ...found] of [
+        [`ip link set ${host} down`, `different ${host}`],
+        [`ip link set ${host} nomaster`, `different ${host}`],
+        [`ip link del ${host}`, `missing ${host}`, `missing eth0 in ${path}`],
+        ['ip link set up0 nomaster', 'different up0'],
+        [`ip link set ${bridge} down`, `different ${bridge}`],
+      ] as const) {
+        run(...command.split(' '));
+        const drift = texts(await reconciler.verify());
+        for (const one of found) assert.ok(drift.includes(one), `${command}: ${drift.join(', ')}`);
+        assert.deepEqual((await reconciler.repair()).failed, [], command);
+        assert.deepEqual(await reconciler.verify(), [], command);
+        reaches();
+      }
+      await lab.networking.sandboxes.close(one);
+      await lab.networking.networks.remove('lan');
+      run('ip', 'link', 'del', 'up0');
     });
   });
 }

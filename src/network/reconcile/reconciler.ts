@@ -1,6 +1,6 @@
 import { type Id, type Log, messageOf, type Serial, silentLog } from '../../base/index.ts';
 import type { Drift, Firewall, NetworkDriver, Reconciliation, Reconciling, Store } from '../../model/index.ts';
-import { defaultRoutes, driverOf, selectGateways, type Wiring, withLease } from '../endpoints/index.ts';
+import { defaultRoutes, driverOf, selectGateways, type Wiring, withLease, withPorts } from '../endpoints/index.ts';
 import type { SandboxHost } from '../host/index.ts';
 import { put } from '../journal.ts';
 import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
@@ -105,11 +105,26 @@ export class Reconciler implements Reconciling {
   async #repairSandbox(sandbox: LiveSandbox): Promise<Reconciliation> {
     const { host } = this.#deps;
     const drift = sandboxDrift(host, sandbox);
+    const ports = await this.#attempt(drift.filter(isPort), () => this.#reclaimPorts(sandbox));
     const lost = drift.filter(({ kind }) => kind === 'namespace');
     const pinned = await this.#attempt(lost, () => this.#pin(sandbox));
-    if (pinned.failed.length > 0) return pinned;
-    const inside = lost.length > 0 ? sandboxDrift(host, sandbox) : drift;
-    return together([pinned, await this.#attempt(inside, () => this.#repairInside(sandbox, inside))]);
+    if (pinned.failed.length > 0) return together([ports, pinned]);
+    const inside = (lost.length > 0 ? sandboxDrift(host, sandbox) : drift).filter((one) => !isPort(one));
+    return together([ports, pinned, await this.#attempt(inside, () => this.#repairInside(sandbox, inside))]);
+  }
+
+  /** Those that can be had again lead to the container again. */
+  async #reclaimPorts(sandbox: LiveSandbox): Promise<void> {
+    const { store, wiring } = this.#deps;
+    const taken = sandbox.publication?.held.reclaim() ?? [];
+    await using undo = new Undo({ log: this.#log }, 'publish ports again');
+    const published = await wiring.change(sandbox, sandbox.endpoints, undo);
+    const record = withPorts(sandbox.record, published);
+    if (record !== sandbox.record) await store.commit([put.sandbox(record)]);
+    undo.keep();
+    sandbox.record = record;
+    const [port] = taken;
+    if (port !== undefined) throw new Error(`port ${port.hostPort}/${port.protocol} is taken by another process`);
   }
 
   #pin({ record }: LiveSandbox): void {
@@ -160,6 +175,10 @@ export class Reconciler implements Reconciling {
       return { done: [], failed: drift.map((one) => ({ ...one, reason })) };
     }
   }
+}
+
+function isPort({ kind }: Drift): boolean {
+  return kind === 'port';
 }
 
 const NOTHING: Reconciliation = { done: [], failed: [] };

@@ -1,9 +1,9 @@
-import type { Id } from '../../base/index.ts';
+import { cidrText, familyOf, type Id } from '../../base/index.ts';
 import type { Drift, KnownObjects, NetworkDriver, Store } from '../../model/index.ts';
 import { defaultRoutes, namespaceName, selectGateways } from '../endpoints/index.ts';
 import type { SandboxHost } from '../host/index.ts';
 import { loadUnfinished } from '../journal.ts';
-import type { LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
+import type { LiveEndpoint, LiveNetwork, LiveSandbox, NetworkState } from '../state.ts';
 
 /** What of a network is not as it was made. */
 export function networkDrift({ driver, record }: LiveNetwork): readonly Drift[] {
@@ -16,20 +16,45 @@ export function sandboxDrift(host: SandboxHost, sandbox: LiveSandbox): readonly 
   const { ownerId } = record;
   if (record.host) return [];
   if (!host.namespaceExists(record.path)) {
-    return [{ kind: 'namespace', problem: 'missing', object: record.path, ownerId }];
+    return [{ kind: 'namespace', problem: 'missing', object: record.path, ownerId }, ...portDrift(sandbox)];
   }
   const wanted = defaultRoutes(selectGateways(endpoints));
   return [
     ...endpoints.flatMap(
       ({ network, spec, attachment }) => network.driver?.verifyAttachment?.(spec, attachment.state) ?? [],
     ),
+    ...endpoints.flatMap((endpoint) => routeDrift(host, record.path, endpoint)),
     ...host.missingDefaultRoutes(record.path, wanted).map(
       ({ ifname, gateway }): Drift => ({
         ...{ kind: 'route', problem: 'missing', ownerId },
         object: `default${gateway === undefined ? '' : ` via ${gateway}`} dev ${ifname} in ${record.path}`,
       }),
     ),
+    ...portDrift(sandbox),
   ];
+}
+
+/** Further routes by an endpoint's link. */
+function routeDrift(host: SandboxHost, path: string, { spec, attachment }: LiveEndpoint): readonly Drift[] {
+  const { ifname, routes = [] } = attachment;
+  if (ifname === undefined) return [];
+  const { endpointId, ownerId, network } = spec;
+  return host.missingRoutes(path, ifname, routes).map(
+    ({ destination, gateway }): Drift => ({
+      ...{ kind: 'route', problem: 'missing', networkId: network.id, endpointId, ownerId },
+      object: `${cidrText(destination)}${gateway === undefined ? '' : ` via ${gateway}`} dev ${ifname} in ${path}`,
+    }),
+  );
+}
+
+/** Ports of the host that should be held for it. */
+function portDrift({ publication, record: { ownerId } }: LiveSandbox): readonly Drift[] {
+  return (publication?.held.unheld() ?? []).map(
+    ({ protocol, hostIp, hostPort }): Drift => ({
+      ...{ kind: 'port', problem: 'missing', ownerId, detail: 'not held by the daemon' },
+      object: `${familyOf(hostIp) === 6 ? `[${hostIp}]` : hostIp}:${hostPort}/${protocol}`,
+    }),
+  );
 }
 
 /** What exists, and what is being made or removed at this moment. */

@@ -126,6 +126,10 @@ export class FakeHost implements SandboxHost {
     return there === JSON.stringify(wanted) ? [] : [wanted.ipv4, wanted.ipv6].filter((route) => route !== undefined);
   }
 
+  missingRoutes(): [] {
+    return [];
+  }
+
   ownNamespacePath(): string {
     return '/proc/1/ns/net';
   }
@@ -232,6 +236,8 @@ export class FakePorts implements PortAllocator {
     return {
       published,
       lost: [],
+      unheld: () => [],
+      reclaim: () => [],
       release: () => {
         for (const key of keys) this.held.delete(key);
       },

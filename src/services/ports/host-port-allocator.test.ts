@@ -20,6 +20,7 @@ class FakeSockets {
       if (this.foreign.has(`${protocol} ${port}`)) throw new SystemError('EADDRINUSE', { syscall: 'bind' });
       return this.#socket(name);
     },
+    isBound: (fd) => this.open.has(fd),
     allowLingering: () => {},
     ephemeralPorts: () => ({ first: 32_768, last: 32_771, reserved: [{ first: 32_769, last: 32_769 }] }),
     descriptorLimit: () => 100,
@@ -128,6 +129,29 @@ describe('holding host ports', () => {
     assert.throws(() => ports.hold(owner, [request(8080, at('2001:db8::1'))]), {
       message: 'failed to bind host port for [2001:db8::1]:8080/tcp: cannot assign requested address',
     });
+  });
+});
+
+describe('ports that are not held any more', () => {
+  it('are told and held again: one that was taken at the restart, and one whose socket has gone', () => {
+    const { sockets, ports } = setUp();
+    const before = ports.hold(owner, [request(8080), request(8081)]);
+    const published = before.published;
+    before.release();
+    sockets.foreign.add('tcp 8080');
+    const held = ports.restore(owner, published);
+    assert.deepEqual(texts(held.unheld()), ['0.0.0.0 8080/tcp', ':: 8080/tcp']);
+    assert.deepEqual(texts(held.reclaim()), ['0.0.0.0 8080/tcp', ':: 8080/tcp']);
+    assert.deepEqual(texts(held.published), ['0.0.0.0 8081/tcp', ':: 8081/tcp']);
+    sockets.foreign.clear();
+    sockets.open.clear();
+    assert.equal(held.unheld().length, 4);
+    assert.deepEqual(held.reclaim(), []);
+    assert.deepEqual(held.unheld(), []);
+    assert.deepEqual(sockets.names, ['tcp :: 8080 dual', 'tcp :: 8081 dual']);
+    assert.equal(held.published.length, 4);
+    held.release();
+    assert.deepEqual(sockets.names, []);
   });
 });
 

@@ -3,6 +3,7 @@ import {
   allowLingering,
   holdPort,
   isErrno,
+  localPort,
   type NetnsHandle,
   openFilesLimit,
   readSysctl,
@@ -31,6 +32,8 @@ export interface HostPortDeps {
     /** TCP: although connections linger in TIME_WAIT, as a relay leaves them. */
     readonly overLingering?: boolean;
   }) => BoundSocket;
+  /** Whether the descriptor still is a socket on that port. */
+  readonly isBound: (fd: number, port: number) => boolean;
   /** Called for a TCP socket that will be listened on, so that `overLingering` works afterwards. */
   readonly allowLingering: (fd: number) => void;
   readonly ephemeralPorts: () => EphemeralPorts;
@@ -42,6 +45,13 @@ export interface HostPortDeps {
 export function hostPortDeps(ns?: NetnsHandle): HostPortDeps {
   return {
     holdPort: (held) => holdPort({ ...held, netns: ns }),
+    isBound: (fd, port) => {
+      try {
+        return localPort(fd) === port;
+      } catch {
+        return false;
+      }
+    },
     allowLingering,
     ephemeralPorts: () => readEphemeralPorts((key) => readSysctl(key, ns)),
     descriptorLimit: () => openFilesLimit().soft,
@@ -88,20 +98,8 @@ export class HostPortAllocator implements PortAllocator {
   }
 
   restore(_owner: Id, published: readonly PublishedPort[]): HeldPorts {
-    const holdings: Holding[] = [];
-    const lost: PublishedPort[] = [];
-    for (const ports of joinWildcards(published)) {
-      const [first] = ports;
-      if (first === undefined) continue;
-      const ips = ports.map((port) => port.hostIp);
-      try {
-        holdings.push(this.#bind({ ...first, ips, port: first.hostPort }));
-      } catch (error) {
-        if (!(error instanceof FairwayError)) throw error;
-        lost.push(...ports);
-      }
-    }
-    return { ...this.#heldPorts(holdings), lost };
+    const { holdings, lost } = this.#rebind(joinWildcards(published));
+    return this.#heldPorts(holdings, lost);
   }
 
   /**
@@ -201,12 +199,52 @@ export class HostPortAllocator implements PortAllocator {
     return this.#descriptorLimit;
   }
 
-  #heldPorts(holdings: readonly Holding[]): HeldPorts {
+  /** `mappings`: the ports of one socket each. */
+  #rebind(mappings: readonly Mapping[]): { readonly holdings: Holding[]; readonly lost: readonly Mapping[] } {
+    const holdings: Holding[] = [];
+    const lost: Mapping[] = [];
+    for (const ports of mappings) {
+      const [first] = ports;
+      if (first === undefined) continue;
+      const ips = ports.map((port) => port.hostIp);
+      try {
+        holdings.push(this.#bind({ ...first, ips, port: first.hostPort }));
+      } catch (error) {
+        if (!(error instanceof FairwayError)) throw error;
+        lost.push(ports);
+      }
+    }
+    return { holdings, lost };
+  }
+
+  /** A socket that was given away is its new owner's matter. */
+  #isHeld({ socket, port }: Holding): boolean {
+    return socket.closed || this.#deps.isBound(socket.fd, port);
+  }
+
+  #heldPorts(holdings: Holding[], lost: readonly Mapping[] = []): HeldPorts {
     let released = false;
+    let missing = lost;
+    const astray = (): readonly Holding[] => holdings.filter((holding) => !this.#isHeld(holding));
     return {
-      published: holdings.flatMap(({ protocol, containerPort, ips, port }) =>
-        ips.map((hostIp) => ({ protocol, containerPort, hostIp, hostPort: port })),
-      ),
+      get published() {
+        return holdings.flatMap(publishedBy);
+      },
+      lost: lost.flat(),
+      unheld: () => [...missing.flat(), ...astray().flatMap(publishedBy)],
+      reclaim: () => {
+        for (const holding of astray()) {
+          holdings.splice(holdings.indexOf(holding), 1);
+          // The number may be another file's by now, so it is not closed.
+          holding.socket.release();
+          this.#release([holding]);
+          missing = [...missing, publishedBy(holding)];
+        }
+        const again = this.#rebind(missing);
+        holdings.push(...again.holdings);
+        missing = again.lost;
+        return missing.flat();
+      },
       release: () => {
         if (!released) this.#release(holdings);
         released = true;
@@ -223,6 +261,13 @@ export class HostPortAllocator implements PortAllocator {
       if (!socket.closed) socket.close();
     }
   }
+}
+
+/** What one socket stands for. */
+type Mapping = readonly PublishedPort[];
+
+function publishedBy({ protocol, containerPort, ips, port }: Holding): Mapping {
+  return ips.map((hostIp) => ({ protocol, containerPort, hostIp, hostPort: port }));
 }
 
 function holdingKey(protocol: Protocol, ip: Ip, port: number): string {
