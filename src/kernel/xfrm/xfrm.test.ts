@@ -43,7 +43,7 @@ describe('messages of IPsec', () => {
     const aead = `${algorithm}${'20010000'}${'80000000'}${'ab'.repeat(36)}`.replace('6c00', '7000');
     const replay = `24001700${'02000000'}${zeros(16)}${'40000000'}${zeros(8)}`;
     const body = bodyOf(stateMessage(new MessageWriter(0x10, 5), spec)).body;
-    assert.equal(hex(body), FLOW + id + `c0000201${zeros(12)}` + ENDLESS + statistics + rest + aead + replay);
+    assert.equal(hex(body), [FLOW, id, `c0000201${zeros(12)}`, ENDLESS, statistics, rest, aead, replay].join(''));
     assert.equal(hex(stateIdBytes(spec)), `c0000202${zeros(12)}01020304${'0200'}${'32'}00`);
   });
 
