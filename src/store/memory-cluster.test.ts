@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { clusterStoreConformance } from '../../test/conformance/cluster-store-conformance.ts';
 import { storeConformance } from '../../test/conformance/store-conformance.ts';
 import { ManualClock } from '../base/index.ts';
 import { MemoryCluster } from './memory-cluster.ts';
 
 storeConformance('MemoryClusterStore', { open: () => new MemoryCluster().open() });
+
+clusterStoreConformance('MemoryClusterStore', {
+  open: async (nodes) => {
+    const cluster = new MemoryCluster();
+    return Array.from({ length: nodes }, () => {
+      const store = cluster.open();
+      return { store, cut: () => store.cut(), heal: () => store.heal() };
+    });
+  },
+  shortestLeaseSeconds: 0.05,
+});
 
 describe('a simulated cluster', () => {
   it('tells a follower that was cut off the difference', async () => {

@@ -77,6 +77,11 @@ export class EtcdStore implements ClusterStore {
     return this.#link.onReachable(listener);
   }
 
+  /** Up to which revision every follower has heard of everything. */
+  get followedTo(): number {
+    return Math.min(...[...this.#followers].map(({ next }) => next - 1));
+  }
+
   async get<T>(key: string): Promise<Versioned<T> | undefined> {
     checkKey(key);
     await this.#ready();
