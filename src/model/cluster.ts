@@ -130,15 +130,15 @@ export interface Cluster {
   /** New names; told when the store is reachable. */
   rename(endpoint: ClusterEndpoint): Promise<void>;
   /**
-   * Gives the addresses back; repeatable. While the store is not reachable it is remembered (and stored locally) and done
-   * when it is.
+   * Gives the addresses back; repeatable. While the store is not reachable it is remembered and done when it is; by a later
+   * daemon too, since {@link start} is not told of the endpoint then.
    */
   leave(networkId: Id, endpointId: Id): Promise<void>;
   /**
    * Everything on other nodes as soon as it is known, then what changes, underlay addresses and whether nodes are alive
    * included. For while this node has endpoints on the network; begun before its first join. Returns its end.
    */
-  followEndpoints(networkId: Id, listener: (news: EndpointNews) => void): () => void;
+  followEndpoints(network: Pick<NetworkRecord, 'id' | 'pools'>, listener: (news: EndpointNews) => void): () => void;
   /** Of all nodes, asked now: for `network inspect`. */
   endpointsOf(networkId: Id): Promise<readonly ClusterEndpoint[]>;
 }
