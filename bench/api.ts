@@ -4,23 +4,28 @@ import { Agent, request } from 'node:http';
 export class Api {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
   readonly #socketPath: string;
-
   readonly #version: string;
+  readonly #patienceMs: number;
+  #closed = false;
 
-  constructor(socketPath: string, version = 'v1.47') {
+  /** A call fails that has no answer after `patienceMs`. */
+  constructor(socketPath: string, version = 'v1.47', patienceMs = 120_000) {
     this.#socketPath = socketPath;
     this.#version = version;
+    this.#patienceMs = patienceMs;
   }
 
   call(method: string, path: string, body?: unknown): Promise<unknown> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
+      if (this.#closed) throw new Error(`${method} ${path}: closed`);
       const call = request(
         {
           agent: this.#agent,
           socketPath: this.#socketPath,
           method,
           path: `/${this.#version}${path}`,
+          timeout: this.#patienceMs,
           headers:
             text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
         },
@@ -39,9 +44,10 @@ export class Api {
       );
       call.on('error', (error: NodeJS.ErrnoException) => {
         // The server ended the connection after its idle time, just as we took it up again.
-        if (call.reusedSocket && error.code === 'ECONNRESET') resolve(this.call(method, path, body));
+        if (!this.#closed && call.reusedSocket && error.code === 'ECONNRESET') resolve(this.call(method, path, body));
         else reject(error);
       });
+      call.on('timeout', () => call.destroy(new Error(`${method} ${path}: no answer for ${this.#patienceMs} ms`)));
       call.end(text);
     });
   }
@@ -78,7 +84,9 @@ export class Api {
     await this.call('DELETE', `/containers/${name}?force=1`);
   }
 
+  /** Calls under way fail, and all that come later. */
   close(): void {
+    this.#closed = true;
     this.#agent.destroy();
   }
 }

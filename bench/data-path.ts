@@ -105,39 +105,53 @@ export async function manualPair(): Promise<{ pair: Pair; close(): Promise<void>
   };
 }
 
-export async function gigabits(pair: Pair): Promise<number> {
-  const server = spawn('nsenter', [`--net=/proc/${pair.server}/ns/net`, 'iperf3', '-s', '-1', '--forceflush'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(server.stdout, 'data');
-  const report = await ok([
-    'nsenter',
-    `--net=/proc/${pair.client}/ns/net`,
-    'iperf3',
-    '-c',
-    pair.serverAddress,
-    '-t',
-    '2',
-    '-J',
-  ]);
-  await stopChild(server);
-  return (
-    (JSON.parse(report) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received.bits_per_second /
-    1e9
-  );
+export interface Stream {
+  /** Command lines that run what follows where the client and where the server is. */
+  readonly client: readonly string[];
+  readonly server: readonly string[];
+  /** Where the client finds the server. */
+  readonly address: string;
+  readonly port?: number;
+  readonly seconds?: number;
 }
 
-export async function microseconds(pair: Pair): Promise<number> {
-  const report = await ok([
-    'nsenter',
-    `--net=/proc/${pair.client}/ns/net`,
-    'ping',
-    '-q',
-    '-c',
-    '3000',
-    '-i',
-    '0',
-    pair.serverAddress,
-  ]);
+export function within(pid: number): string[] {
+  return ['nsenter', `--net=/proc/${pid}/ns/net`];
+}
+
+export function gigabits(pair: Pair, seconds = 2): Promise<number> {
+  return throughput({ client: within(pair.client), server: within(pair.server), address: pair.serverAddress, seconds });
+}
+
+/** Gbit/s of one TCP stream. */
+export async function throughput({ client, server, address, port = 5201, seconds = 2 }: Stream): Promise<number> {
+  const [program = '', ...args] = [...server, 'iperf3', '-s', '-1', '--forceflush', '-p', String(port)];
+  const listener = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await once(listener.stdout, 'data');
+    const asked = [
+      'iperf3',
+      '-c',
+      address,
+      '-p',
+      String(port),
+      '-t',
+      String(seconds),
+      '-J',
+      '--connect-timeout',
+      '3000',
+    ];
+    const report = await ok([...client, ...asked], { timeoutMs: 20_000 + seconds * 1000 });
+    const { end } = JSON.parse(report) as { end: { sum_received: { bits_per_second: number } } };
+    return end.sum_received.bits_per_second / 1e9;
+  } finally {
+    await stopChild(listener);
+  }
+}
+
+/** Of one packet there and back, by ping. */
+export async function microseconds(pair: Pair, count = 3000): Promise<number> {
+  const ping = ['ping', '-q', '-c', String(count), '-i', '0', pair.serverAddress];
+  const report = await ok([...within(pair.client), ...ping]);
   return Number(/= [\d.]+\/([\d.]+)\//.exec(report)?.[1]) * 1000;
 }

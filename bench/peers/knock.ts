@@ -1,12 +1,17 @@
-// Connects again and again, for the engines' hosts to answer; runs on the LAN. Each line of its input asks something and gets one
-// line of output: `until ADDRESS PORT` the first connection that is made; `rate ADDRESS PORT MS WINDOW` the connections
-// per second, each made and reset.
-import { connect } from 'node:net';
+// A client in somebody else's network namespace. Each line of its input asks something and gets one line of output:
+// `until ADDRESS PORT` waits for the first connection that is made; `rate ADDRESS PORT MS WINDOW` connections per second, each made
+// and reset; `echo ADDRESS PORT COUNT` median microseconds of one byte there and back over one connection. `failed: …` says that
+// it does not work.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 
 const EVERY_MS = 2;
 /** A SYN that was lost would be repeated after a second only. */
 const PATIENCE_MS = 100;
+/** Then nobody will ever answer. */
+const GIVE_UP_MS = 20_000;
+const ECHO_PATIENCE_MS = 5000;
 
 function attempt(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -22,12 +27,14 @@ function attempt(host: string, port: number): Promise<boolean> {
   });
 }
 
-function untilMade(host: string, port: number): Promise<void> {
+function untilMade(host: string, port: number): Promise<string> {
+  const begin = performance.now();
   return new Promise((resolve) => {
     const timer = setInterval(async () => {
-      if (!(await attempt(host, port))) return;
+      const made = await attempt(host, port);
+      if (!made && performance.now() - begin < GIVE_UP_MS) return;
       clearInterval(timer);
-      resolve();
+      resolve(made ? 'made' : `failed: no connection to ${host} port ${port} in ${GIVE_UP_MS} ms`);
     }, EVERY_MS);
   });
 }
@@ -42,8 +49,37 @@ async function rate(host: string, port: number, ms: number, window: number): Pro
   return (made * 1000) / (performance.now() - start);
 }
 
+async function echo(host: string, port: number, count: number): Promise<number> {
+  const socket: Socket = connect({ host, port, noDelay: true });
+  // An engine may take the connection and find nobody behind it.
+  socket.setTimeout(ECHO_PATIENCE_MS, () => socket.destroy(new Error('no answer')));
+  socket.on('close', () => socket.emit('error', new Error('closed')));
+  try {
+    await once(socket, 'connect');
+    const taken: number[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const begin = performance.now();
+      const answered = once(socket, 'data');
+      socket.write('x');
+      await answered;
+      taken.push((performance.now() - begin) * 1000);
+    }
+    return taken.sort((a, b) => a - b)[count >> 1] ?? Number.NaN;
+  } finally {
+    socket.removeAllListeners('close');
+    socket.on('error', () => {});
+    socket.destroy();
+  }
+}
+
 for await (const line of createInterface(process.stdin)) {
-  const [what, host = '', port, ms, window] = line.split(' ');
-  if (what === 'until') console.log((await untilMade(host, Number(port))) ?? 'made');
-  else console.log(await rate(host, Number(port), Number(ms), Number(window)));
+  const [what, host = '', port, ...rest] = line.split(' ');
+  const [first, second] = rest.map(Number);
+  try {
+    if (what === 'until') console.log(await untilMade(host, Number(port)));
+    else if (what === 'echo') console.log(await echo(host, Number(port), first ?? 0));
+    else console.log(await rate(host, Number(port), first ?? 0, second ?? 0));
+  } catch (error) {
+    console.log(`failed: ${error instanceof Error ? error.message : error}`);
+  }
 }

@@ -3,74 +3,125 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ok } from '../../test/support/index.ts';
-import { inspect, type Peer, start } from './engines.ts';
-import type { Measure, Report } from './report.ts';
+import { stopChild } from '../../test/support/lan.ts';
+import { within } from '../data-path.ts';
+import { COUNTS } from './counts.ts';
+import { type Found, inspect, NETWORK, type Peer, resolverOf, start } from './engines.ts';
+import { upTo } from './parallel.ts';
+import { less, more } from './report.ts';
+import type { Turns } from './turns.ts';
 
 const CLIENT = fileURLToPath(new URL('../dns-client.ts', import.meta.url));
 const SILENCE = fileURLToPath(new URL('silence.ts', import.meta.url));
-const ROUNDS = 3;
-const MS = '1500';
 const WINDOW = '32';
-const NEIGHBOURS = 10;
 
-const RATE: Measure = { what: 'names: rate, window of 32', unit: '/s', lower: false, target: 'ahead' };
-const LATE: Measure = {
-  what: 'names, latency: 99th percentile, window of 32',
-  unit: 'ms',
-  lower: true,
-  target: '≤ 1 ms',
-};
-const LONGEST: Measure = {
-  what: 'names, latency: longest wait while neighbours start and stop',
-  unit: 'ms',
-  lower: true,
-  target: '≤ 2 ms',
-};
-const LOST: Measure = {
-  what: 'names, lost: while neighbours start and stop',
-  unit: 'queries',
-  lower: true,
-  target: '0',
-};
-
-/** A container's name, asked in a container: rate, and the longest silence while others come and go. */
-export async function names(peers: readonly Peer[], report: Report): Promise<void> {
-  for (const peer of peers) {
-    await start(peer, 'server', { network: 'bench' });
-    await start(peer, 'client', { network: 'bench' });
-  }
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const peer of peers) {
-      const { pid, gateway } = await inspect(peer, 'client', 'bench');
-      // podman's resolver is on the bridge, the others' in the container.
-      const resolver = peer.name === 'podman' ? gateway : '127.0.0.11';
-      const enter = ['nsenter', `--net=/proc/${pid}/ns/net`, process.execPath];
-      const measured = JSON.parse(await ok([...enter, CLIENT, resolver, 'server', MS, WINDOW]));
-      if (measured.codes.some(([code]: [number]) => code !== 0)) throw new Error(`${peer.name}: no answer for server`);
-      report.add(RATE, peer.name, measured.rate);
-      report.add(LATE, peer.name, measured.p99);
-      const silence = await whileNeighboursChange(peer, [...enter, SILENCE, resolver, 'server']);
-      report.add(LONGEST, peer.name, silence.longest);
-      report.add(LOST, peer.name, silence.lost);
-    }
-  }
-  for (const { api } of peers) for (const name of ['server', 'client']) await api.remove(name);
+interface Question {
+  readonly what: string;
+  readonly name: string;
+  readonly type?: string;
+  /** What the answers must say; not given: any. */
+  readonly code?: number;
+  readonly ms: number;
 }
 
-async function whileNeighboursChange(
-  peer: Peer,
-  [program = '', ...args]: readonly string[],
-): Promise<{ longest: number; lost: number }> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  await lines.next();
-  for (let index = 0; index < NEIGHBOURS; index += 1) {
-    await start(peer, `neighbour${index}`, { network: 'bench' });
-    await peer.api.remove(`neighbour${index}`);
+const LATE = less('names, latency: 99th percentile, window of 32', 'ms', '≤ 1 ms');
+const LONGEST = less('names, latency: longest wait while neighbours start and stop', 'ms', '≤ 2 ms');
+const LATE_BUSY = less('names, latency: 99th percentile while neighbours start and stop', 'ms', '≤ 1 ms');
+const LOST = less('names, lost: while neighbours start and stop', 'queries', '0');
+
+/** Names asked in a container: how many in a second, and the longest silence while others come and go. */
+export async function names(turns: Turns): Promise<void> {
+  const addresses = new Map<string, string>();
+  await turns.each(async (peer) => {
+    await start(peer, 'server', { network: NETWORK });
+    await start(peer, 'client', { network: NETWORK });
+    addresses.set(peer.name, (await inspect(peer, 'server')).address);
+  });
+  for await (const _ of turns.rounds(COUNTS.nameRounds)) {
+    for (const kind of ['name', 'PTR', 'miss', 'cached', 'forwarded'] as const) {
+      await turns.each(async (peer) => {
+        const question = questionOf(kind, addresses.get(peer.name) ?? '');
+        const rate = more(`names: rate, ${question.what}`, '/s', 'ahead');
+        const measured = await ask(peer, await inspect(peer, 'client'), question);
+        if (!right(measured, question)) {
+          turns.report.note(
+            rate,
+            `${peer.name} gives wrong answers, code and number: ${measured.codes.map((pair) => pair.join(' × ')).join(', ')}`,
+          );
+          return;
+        }
+        turns.report.add(rate, peer.name, measured.rate);
+        if (kind === 'name') turns.report.add(LATE, peer.name, measured.p99);
+      });
+    }
+    await turns.each(async (peer) => {
+      const silence = await whileNeighboursChange(peer, await inspect(peer, 'client'), turns);
+      turns.report.add(LONGEST, peer.name, silence.longest);
+      turns.report.add(LATE_BUSY, peer.name, silence.p99);
+      turns.report.add(LOST, peer.name, silence.lost);
+    });
   }
-  const ended = once(child, 'exit');
-  child.stdin.end();
-  const seen = await lines.next();
-  await ended;
-  return JSON.parse(String(seen.value));
+}
+
+function questionOf(kind: 'name' | 'PTR' | 'miss' | 'cached' | 'forwarded', server: string): Question {
+  const reverse = `${server.split('.').reverse().join('.')}.in-addr.arpa`;
+  return {
+    name: { what: 'a container’s name', name: 'server', code: 0, ms: 1000 },
+    PTR: { what: 'a container’s address (PTR)', name: reverse, type: 'PTR', code: 0, ms: 600 },
+    // The LAN's resolver knows nobody, and dockerd and aardvark-dns ask it.
+    miss: { what: 'a name that nobody has', name: 'nobody', ms: 600 },
+    cached: { what: 'a name of outside, the same again', name: 'one.lan.test', code: 0, ms: 600 },
+    forwarded: { what: 'names of outside, each another', name: '*.lan.test', code: 0, ms: 600 },
+  }[kind];
+}
+
+export interface Answers {
+  readonly rate: number;
+  readonly p99: number;
+  /** How many answers had which code. */
+  readonly codes: readonly (readonly [number, number])[];
+}
+
+/** Asked in that container as fast as answers come. */
+export async function ask(peer: Peer, client: Found, question: Question): Promise<Answers> {
+  const { name, type = 'A', ms } = question;
+  const asked = [CLIENT, resolverOf(peer, client), name, String(ms), WINDOW, '53', type];
+  const text = await ok([...within(client.pid), process.execPath, ...asked], { timeoutMs: 15_000 });
+  const measured = JSON.parse(text) as Answers;
+  if (measured.codes.length === 0) throw new Error(`no answer for ${question.what}`);
+  return measured;
+}
+
+function right({ codes }: Answers, { code }: Question): boolean {
+  return code === undefined || codes.every(([said]) => said === code);
+}
+
+interface Silence {
+  readonly longest: number;
+  readonly p99: number;
+  readonly lost: number;
+}
+
+async function whileNeighboursChange(peer: Peer, client: Found, turns: Turns): Promise<Silence> {
+  const command = [...within(client.pid), process.execPath, SILENCE, resolverOf(peer, client), 'server'];
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    await lines.next();
+    for (const index of upTo(COUNTS.neighbours)) {
+      turns.goOn();
+      await start(peer, `neighbour${index}`, { network: NETWORK });
+      await peer.api.remove(`neighbour${index}`);
+    }
+    const ended = once(child, 'exit');
+    child.stdin.end();
+    const seen = await lines.next();
+    await ended;
+    const { longest, p99, lost } = JSON.parse(String(seen.value)) as Partial<Silence>;
+    if (longest === undefined || p99 === undefined || lost === undefined) throw new Error('no query was answered');
+    return { longest, p99, lost };
+  } finally {
+    await stopChild(child);
+  }
 }

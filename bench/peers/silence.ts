@@ -4,7 +4,7 @@ import { createSocket } from 'node:dgram';
 import { encode } from 'dns-packet';
 
 const [address = '', name = ''] = process.argv.slice(2);
-const LAST_ANSWERS_MS = 3000;
+const LAST_ANSWERS_MS = 2000;
 const query = { type: 'query' as const, flags: 0x0100, questions: [{ type: 'A' as const, name }] };
 const waiting = new Map<number, number>();
 const taken: number[] = [];

@@ -1,0 +1,113 @@
+import { median, time } from '../stats.ts';
+import { COUNTS } from './counts.ts';
+import { create, footprint, inspect, NETWORK, type Peer, start } from './engines.ts';
+import { upTo } from './parallel.ts';
+import { less, type Measure } from './report.ts';
+import type { Turns } from './turns.ts';
+
+/** A peer is left out where it would take longer than this, going by what it took before. */
+const PATIENCE_MS = 25_000;
+/** More often where it is quick; else once. */
+const ROUNDS: Readonly<Record<number, number>> = { 1: 5, 32: 3, 206: 2 };
+const FIRST_PORT = 20_000;
+/** Containers whose starts are compared: the first and the last of a row. */
+const ENDS = 5;
+
+/** Milliseconds for each port, at least, as each peer has shown. */
+type Pace = Map<string, number>;
+
+/** Many ports: on one container, then on many. */
+export async function ports(turns: Turns): Promise<void> {
+  const pace: Pace = new Map();
+  await onOne(turns, pace);
+  for (const size of COUNTS.portsOnMany) await onMany(turns, pace, size);
+}
+
+/** Time of a start with so many ports, and what each costs more than in the step before: flat, or growing. */
+async function onOne(turns: Turns, pace: Pace): Promise<void> {
+  const before = new Map<string, { count: number; ms: number }>();
+  for (const count of COUNTS.ports) {
+    const taken = less(`ports: start with ${count}`, 'ms', count === 206 ? '≤ 150 ms' : undefined);
+    const memory = less(`ports, memory of each: of ${count}`, 'KiB a port', '≤ 4 KiB');
+    const processes = less(`ports, processes: with ${count}`, 'more processes', 'none');
+    const found = new Map<string, number[]>();
+    for (const _ of upTo(ROUNDS[count] ?? 1)) {
+      await turns.each(
+        async (peer) => {
+          const measured = await startWithPorts(peer, count);
+          found.set(peer.name, [...(found.get(peer.name) ?? []), measured.ms]);
+          turns.report.add(taken, peer.name, measured.ms);
+          if (count < 206) return;
+          turns.report.add(memory, peer.name, (measured.memory * 1024) / count);
+          turns.report.add(processes, peer.name, measured.processes);
+        },
+        (peer) => patient(turns, peer, taken, (pace.get(peer.name) ?? 0) * count),
+      );
+    }
+    for (const [name, all] of found) {
+      const ms = median(all);
+      const last = before.get(name);
+      before.set(name, { count, ms });
+      if (last === undefined) continue;
+      const each = less(`ports, time of each: from ${last.count} to ${count}`, 'ms a port', '≤ 0.2 ms, flat');
+      turns.report.add(each, name, (ms - last.ms) / (count - last.count));
+      // What it takes grows at least with the ports.
+      pace.set(name, ms / count);
+    }
+  }
+}
+
+/** Many containers with some ports each, started one after the other: the first beside the last. */
+async function onMany(turns: Turns, pace: Pace, size: { containers: number; each: number }): Promise<void> {
+  const total = size.containers * size.each;
+  const row = `ports on many: ${size.containers} containers with ${size.each} each`;
+  const first = less(`${row}, start of one of the first ${ENDS}`, 'ms');
+  const last = less(`${row}, start of one of the last ${ENDS}`, 'ms', 'as the first');
+  await turns.each(
+    async (peer) => {
+      const taken: number[] = [];
+      for (const index of upTo(size.containers)) {
+        const ports = upTo(size.each).map((port) => FIRST_PORT + index * size.each + port);
+        await create(peer, `many${index}`, { network: NETWORK, ports });
+        taken.push(
+          ...(await time(1, async () => void (await peer.api.call('POST', `/containers/many${index}/start`)))),
+        );
+        turns.goOn();
+        // It has become slower than expected: enough has been seen.
+        if (turns.timeIsOver) break;
+      }
+      turns.report.add(first, peer.name, ...taken.slice(0, ENDS));
+      turns.report.add(last, peer.name, ...taken.slice(-ENDS));
+      if (taken.length < size.containers) {
+        turns.report.note(last, `${peer.name}: of ${taken.length} containers, then the time was over`);
+      }
+      for (const index of upTo(taken.length)) await peer.api.remove(`many${index}`);
+    },
+    (peer) => patient(turns, peer, first, (pace.get(peer.name) ?? 0) * total),
+  );
+}
+
+/** Fairway is measured in any case. */
+function patient(turns: Turns, peer: Peer, measure: Measure, expectedMs: number): boolean {
+  if (expectedMs <= PATIENCE_MS || peer.name === 'fairway') return true;
+  turns.report.note(measure, `${peer.name} left out: ${Math.round(expectedMs / 1000)} s or more, by its pace before`);
+  return false;
+}
+
+/** With what the engine has more, compared with the same container without ports. */
+async function startWithPorts(peer: Peer, count: number): Promise<{ ms: number; memory: number; processes: number }> {
+  await start(peer, 'plain', { network: NETWORK });
+  const before = footprint(peer);
+  await peer.api.remove('plain');
+  await create(peer, 'many', { network: NETWORK, ports: upTo(count).map((index) => FIRST_PORT + index) });
+  const [taken = 0] = await time(1, async () => void (await peer.api.call('POST', '/containers/many/start')));
+  const after = footprint(peer);
+  const { pid } = await inspect(peer, 'many');
+  if (pid === 0) throw new Error(`a container with ${count} ports does not run`);
+  await peer.api.remove('many');
+  return {
+    ms: taken,
+    memory: Math.max(after.memory - before.memory, 0),
+    processes: after.processes - before.processes,
+  };
+}
