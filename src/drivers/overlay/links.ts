@@ -34,23 +34,32 @@ export function makeGoodLinks(deps: OverlayLinksDeps, place: OverlayPlace): Link
     ipv6AddressGeneration: 'none',
   });
   rtnl.links.setBridgePort(vxlan.index, VXLAN_PORT);
-  settle(vxlan.name);
+  settle(place.plan);
   comeUp(rtnl, vxlan, place);
   rtnl.links.set(bridge.index, { up: true });
   undo.move();
   return vxlan;
 }
 
-/** The sysctls of both links: the host has no part in the network, answers for none of its addresses and sends nothing. */
-export function overlaySettings(name: string): readonly { readonly key: readonly string[]; readonly value: number }[] {
+/**
+ * Sysctls. The host has no part in the network: by its bridge it answers for no address of its own. The kernel takes IPv6
+ * neighbours only of a link that has IPv6.
+ */
+export function overlaySettings({
+  bridge,
+  vxlan,
+}: Pick<OverlayPlan, 'bridge' | 'vxlan'>): readonly { readonly key: readonly string[]; readonly value: number }[] {
   return [
-    { key: ['net', 'ipv4', 'conf', name, 'arp_ignore'], value: 8 },
-    { key: ['net', 'ipv6', 'conf', name, 'disable_ipv6'], value: 1 },
+    { key: ['net', 'ipv4', 'conf', bridge, 'arp_ignore'], value: 8 },
+    { key: ['net', 'ipv6', 'conf', bridge, 'disable_ipv6'], value: 1 },
+    { key: ['net', 'ipv6', 'conf', vxlan, 'disable_ipv6'], value: 0 },
+    { key: ['net', 'ipv6', 'conf', vxlan, 'accept_ra'], value: 0 },
   ];
 }
 
-function settle(name: string): void {
-  for (const { key, value } of overlaySettings(name)) {
+/** Before the links go up. */
+function settle(plan: OverlayPlan): void {
+  for (const { key, value } of overlaySettings(plan)) {
     try {
       writeSysctl(key, value);
     } catch (error) {
@@ -67,7 +76,6 @@ function makeGoodBridge(rtnl: Rtnl, { plan, mtu, name }: OverlayPlace, undo: Dis
   if (found === undefined) undo.defer(() => rtnl.links.delete(link.index));
   // The MTU is said again, else the bridge would take that of its smallest port.
   rtnl.links.set(link.index, { alias: overlayMark(plan.networkId), ipv6AddressGeneration: 'none', mtu });
-  settle(plan.bridge);
   return link;
 }
 

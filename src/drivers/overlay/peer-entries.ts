@@ -66,39 +66,33 @@ export function peerDrift(rtnl: Rtnl, link: Link, wanted: PeerEntries, about: Ab
     foreign
       ? { ...about, kind, problem: 'different', object: `${object} ${on}`, detail: 'nobody of ours made it' }
       : { ...about, kind, problem: 'missing', object: `${object} ${on}` };
-  const replaced = (mac: Mac): boolean => set.forwarding.has(mac);
   return [
     ...[...set.forwarding].map(([mac, node]) => drift('forwarding', `${mac} to ${node}`, false)),
     ...[...set.neighbours].map(([ip, mac]) => drift('neighbour', `${ip} at ${mac}`, false)),
-    ...new Set([...remove.own, ...remove.bridged].filter((mac) => !replaced(mac)))
-      .values()
-      .map((mac) => drift('forwarding', mac, true)),
+    ...[...new Set([...remove.own, ...remove.bridged])].map((mac) => drift('forwarding', mac, true)),
     ...remove.neighbours.map((ip) => drift('neighbour', ip, true)),
   ];
 }
 
 function compare(rtnl: Rtnl, link: Link, wanted: PeerEntries): Comparison {
   const own = new Map<Mac, Ip | undefined>();
-  const twice = new Set<Mac>();
   const bridged = new Set<Mac>();
   for (const { mac, destination, self, masterIndex, state } of rtnl.fdb.list(link.index)) {
-    if (self) {
-      if (own.has(mac)) twice.add(mac);
-      own.set(mac, destination);
-    } else if (state !== 'permanent' && masterIndex !== undefined) bridged.add(mac);
+    if (self) own.set(mac, destination);
+    else if (state !== 'permanent' && masterIndex !== undefined) bridged.add(mac);
   }
   const neighbours = new Map(
     // The kernel's own are for multicast, and not permanent.
     rtnl.neighbours.list(link.index).flatMap(({ ip, mac, state }) => (state === 'permanent' ? [[ip, mac]] : [])),
   );
-  const whole = (mac: Mac, node: Ip): boolean => own.get(mac) === node && bridged.has(mac) && !twice.has(mac);
+  const whole = (mac: Mac, node: Ip): boolean => own.get(mac) === node && bridged.has(mac);
   return {
     set: {
       forwarding: new Map([...wanted.forwarding].filter(([mac, node]) => !whole(mac, node))),
       neighbours: new Map([...wanted.neighbours].filter(([ip, mac]) => neighbours.get(ip) !== mac)),
     },
     remove: {
-      own: [...own.keys()].filter((mac) => !wanted.forwarding.has(mac) || twice.has(mac)),
+      own: [...own.keys()].filter((mac) => !wanted.forwarding.has(mac)),
       bridged: [...bridged].filter((mac) => !wanted.forwarding.has(mac)),
       neighbours: [...neighbours.keys()].filter((ip) => !wanted.neighbours.has(ip)),
     },

@@ -31,9 +31,10 @@ export function overlayDrift(rtnl: Rtnl, { plan, local, peers }: WantedOverlay):
   ] as const) {
     if (link === undefined) found.push({ ...about, kind: 'link', problem: 'missing', object: name });
     else if (link.kind !== kind) found.push(different(name, `a ${link.kind || 'device'}, should be a ${kind}`));
-    else found.push(...(link.flags.up ? [] : [down(name, about)]), ...settingsDrift(name, about));
+    else if (!link.flags.up) found.push(down(name, about));
   }
-  if (vxlan?.kind !== 'vxlan') return found;
+  if (bridge?.kind !== 'bridge' || vxlan?.kind !== 'vxlan') return found;
+  found.push(...settingsDrift(plan, about));
   for (const detail of vxlanFaults(vxlan, { plan, local, bridge })) found.push(different(plan.vxlan, detail));
   if (peers === undefined) return found;
   const { local: address } = vxlan.details;
@@ -60,8 +61,8 @@ function vxlanFaults(
   ];
 }
 
-function settingsDrift(name: string, about: About): readonly Drift[] {
-  return overlaySettings(name).flatMap(({ key, value }): readonly Drift[] => {
+function settingsDrift(plan: OverlayPlan, about: About): readonly Drift[] {
+  return overlaySettings(plan).flatMap(({ key, value }): readonly Drift[] => {
     const now = settingOf(key);
     if (now === undefined || now === String(value)) return [];
     const detail = `is ${now}, should be ${value}`;
