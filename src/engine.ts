@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
 import { LogHolder } from './armed-log-holder.ts';
-import { type Cidr, type Clock, type Id, type Log, newId, systemClock } from './base/index.ts';
+import { type Cidr, type Clock, type Id, type Log, messageOf, newId, runAll, systemClock } from './base/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
-import { type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
+import { type ContainerParts, type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
 import { type HttpClientOptions, Registry, type RegistryOptions } from './containers/registry/index.ts';
 import {
   BridgeDriver,
@@ -26,13 +26,14 @@ import { watchPacketFilter } from './engine-packet-filter.ts';
 import { reconcilingAll } from './engine-reconciling.ts';
 import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
 import type { NetworkDriver, Store } from './model/index.ts';
-import { createNetworking, type DefaultBridge, KernelHost } from './network/index.ts';
+import { createNetworking, type DefaultBridge, KernelHost, type Networking } from './network/index.ts';
 import { DhcpClient } from './services/dhcp/index.ts';
 import { HostServers, NetnsSandboxSockets, ProcessResolver, type ResolvConf } from './services/dns/index.ts';
 import { NftFirewall, Seal } from './services/firewall/index.ts';
 import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from './services/ports/index.ts';
 import { NodePortRelay } from './services/relay/index.ts';
+import { StartPhases } from './start-phases.ts';
 import { SqliteStore } from './store/index.ts';
 
 /** What a daemon is told; the configuration resolves to it. */
@@ -78,6 +79,8 @@ export interface Engine {
   readonly events: EventLog;
   readonly id: Id;
   configureRegistry(options: RegistryOptions): void;
+  /** To be called when clients are served: does what none of them waits for. */
+  settle(): Promise<void>;
   /** Leaves containers and their networks as they are. */
   close(): Promise<void>;
 }
@@ -85,6 +88,7 @@ export interface Engine {
 export async function startEngine(options: EngineOptions, log: Log): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const clock = systemClock;
+  const phases = new StartPhases();
   // Threads inherit the namespace in which they begin: the pool's must begin before anybody enters another.
   startThreadPool();
   for (const folder of [options.dataRoot, options.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
@@ -93,6 +97,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   const store: Store = SqliteStore.open(storePath);
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
+  phases.done('store');
 
   const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } = openNetworking(
     options,
@@ -102,20 +107,23 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   const { networks, sandboxes } = networking;
 
   // Containers.
-  const containerd = await connectContainerd(options, undo, log);
-  await endForgottenShims(containerd, { log });
   const { dataRoot, execRoot } = options;
+  const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
+  const [containerd, holder] = await Promise.all([
+    connectContainerd(options, undo, log),
+    LogHolder.takeOver({ ...logOptions, store: storePath }).then((one) => undo.use(one)),
+  ]);
+  seal.keptBy((socketFd) => holder.keep('seal', [socketFd]));
+  phases.done('containerd');
   const images: ImageStore = new ImageStore({
     engine: containerd,
     usedBy: (imageId) => parts.imageUsers(imageId),
     clock,
     log,
   });
-  await images.findStaleLeases();
+  const [tasks] = await Promise.all([endForgottenShims(containerd, { log }), images.findStaleLeases()]);
   const registry = undo.use(new Registry({ engine: containerd, store: images, clock }, options.registry));
-  const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
-  const holder = undo.use(await LogHolder.takeOver({ ...logOptions, store: storePath }));
-  seal.keptBy((socketFd) => holder.keep('seal', [socketFd]));
+  phases.done('tasks');
   const parts = createContainers(
     { containerd, images, networks, sandboxes, store, events, keeper: holder, clock, log },
     { ...options.containers, dataRoot, execRoot },
@@ -124,17 +132,23 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   images.events.on(({ action, id: imageId, name }) =>
     events.publish({ type: 'image', action, id: imageId, attributes: { name } }),
   );
-  await parts.restore((alive) => networking.start(alive));
+  await parts.restore({
+    tasks,
+    networks: async (alive) => {
+      phases.done('records');
+      await networking.start(alive);
+      phases.done('networks');
+    },
+  });
   holder.forgetFound();
+  phases.done('containers');
   await resolver.start();
-  // It may have changed while no daemon was there.
-  parts.followResolvConf();
+  phases.done('resolver');
   hostServers.changes.on(() => parts.followResolvConf());
 
   const reconciler = networking.reconciler((ownerId) => parts.processOf(ownerId));
   undo.use(networking.watch(reconciler));
   undo.use(watchPacketFilter(firewall, { clock, log }));
-  for (const warning of foreignRules()) log.warn({}, warning);
 
   // The door.
   const serverOptions: ApiServerOptions = { version: options.version, experimental: options.facts().experimental };
@@ -153,16 +167,50 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
     serverOptions,
   );
   const running = undo.move();
+  phases.done('api');
   return {
     api,
     events,
     id,
+    settle: async () => {
+      phases.done('listen');
+      phases.log(log, 'clients are served');
+      await settle({ parts, networking, foreignRules, log });
+      phases.done('settle');
+      phases.log(log, 'everything is settled');
+    },
     configureRegistry: (next) => registry.configure(next),
     close: async () => {
       api.close();
       await running.disposeAsync();
     },
   };
+}
+
+/** A step that fails, if only because the daemon is told to end meanwhile, does not keep the others from being done. */
+async function settle(deps: {
+  readonly parts: Pick<ContainerParts, 'followResolvConf' | 'sweep'>;
+  readonly networking: Pick<Networking, 'sweep'>;
+  readonly foreignRules: () => readonly string[];
+  readonly log: Log;
+}): Promise<void> {
+  const { parts, networking, foreignRules, log } = deps;
+  try {
+    await runAll(
+      [
+        // It may have changed while no daemon was there.
+        () => parts.followResolvConf(),
+        () => parts.sweep(),
+        () => networking.sweep(),
+        () => {
+          for (const warning of foreignRules()) log.warn({}, warning);
+        },
+      ],
+      'cannot settle everything after the start',
+    );
+  } catch (error) {
+    log.error({ reason: messageOf(error) }, 'something is left of what an earlier daemon did');
+  }
 }
 
 interface Shared {

@@ -60,6 +60,7 @@ async function run(initial: DaemonConfig, log: Logger, args: readonly string[]):
   );
   log.info({ hosts: config.hosts.map(listenText), version: VERSION }, 'fairwayd is ready');
   undo.move();
+  await engine.settle();
 }
 
 async function main(): Promise<void> {

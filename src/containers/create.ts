@@ -19,7 +19,7 @@ import {
 import { type LimitAbilities, readLimitAbilities } from './limits/index.ts';
 import { ContainerReconciler } from './reconciler.ts';
 import { Registry } from './records/index.ts';
-import { type RestoreNetworks, Restorer } from './restore.ts';
+import { type RestoreOptions, Restorer } from './restore.ts';
 import { type HostFacts, readHostFacts } from './spec/index.ts';
 import { StatisticsSampler } from './statistics/index.ts';
 import { Mounter, SharedMemory, Subpaths, VolumeStore } from './volumes/index.ts';
@@ -40,7 +40,9 @@ export interface ContainerParts {
   /** A process that lives in the namespaces of that container. */
   processOf(id: Id): number | undefined;
   /** Finds again what an earlier daemon left: running containers are taken up, ended ones cleaned up, policies obeyed. */
-  restore(restoreNetworks?: RestoreNetworks): Promise<void>;
+  restore(options?: RestoreOptions): Promise<void>;
+  /** After that, at any time: removes what a creation or a start that was cut off has left. */
+  sweep(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -158,10 +160,11 @@ export function createContainers(deps: ContainersDeps, options: ContainersOption
       for (const container of registry.all()) if (container.running) wiring.refreshResolvConf(container);
     },
     processOf: (ownerId) => registry.find(ownerId)?.record.state.pid || undefined,
-    restore: (restoreNetworks = (alive) => sandboxes.restore(alive)) => {
+    restore: (options = { networks: (alive) => sandboxes.restore(alive) }) => {
       oom.start();
-      return restorer.restore(restoreNetworks);
+      return restorer.restore(options);
     },
+    sweep: () => restorer.sweep(),
     close: async () => {
       health.close();
       await oom.close();

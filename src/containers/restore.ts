@@ -23,8 +23,12 @@ export interface RestorerDeps {
   readonly log: Log;
 }
 
-/** Restores networks and sandboxes; told which of these belong to containers that run. */
-export type RestoreNetworks = (alive: (sandbox: SandboxRecord) => boolean) => Promise<void>;
+export interface RestoreOptions {
+  /** Restores networks and sandboxes; told which of these belong to containers that run. */
+  readonly networks: (alive: (sandbox: SandboxRecord) => boolean) => Promise<void>;
+  /** All that there are, if the caller has asked already: containerd asks every shim. */
+  readonly tasks?: readonly TaskProcess[];
+}
 
 /** Makes a fresh daemon agree with what runs. Containers that run are not touched. */
 export class Restorer {
@@ -34,11 +38,12 @@ export class Restorer {
     this.#deps = deps;
   }
 
-  async restore(restoreNetworks: RestoreNetworks): Promise<void> {
+  async restore(options: RestoreOptions): Promise<void> {
     const { registry, volumes, wiring, service, containerd } = this.#deps;
     await registry.load();
     await volumes.load();
-    const tasks = new Map((await containerd.tasks.list()).map((task) => [task.containerId, task]));
+    const found = options.tasks ?? (await containerd.tasks.list());
+    const tasks = new Map(found.map((task) => [task.containerId, task]));
     const alive = new Set<string>();
     for (const container of registry.all()) {
       container.known = true;
@@ -48,7 +53,7 @@ export class Restorer {
       const { sharesSandboxOf } = container.record;
       if (sharesSandboxOf !== undefined) alive.add(sharesSandboxOf);
     }
-    await restoreNetworks(({ ownerId }) => alive.has(ownerId));
+    await options.networks(({ ownerId }) => alive.has(ownerId));
     // All of them before the first container is started again: it must not be given what another one is configured for.
     for (const container of registry.all()) {
       try {
@@ -66,12 +71,11 @@ export class Restorer {
         this.#deps.log.error({ container: container.id, err: error }, 'a container could not be restored');
       }
     }
-    await this.#sweep();
     service.resumePolicies();
   }
 
-  /** What a creation or a start that was cut off has left. */
-  async #sweep(): Promise<void> {
+  /** Removes what a creation or a start that was cut off has left. After it, at any time. */
+  async sweep(): Promise<void> {
     const { leftovers, log } = this.#deps;
     for (const id of await leftovers.find()) {
       try {
@@ -91,11 +95,13 @@ export class Restorer {
       return;
     }
     if (isAlive(task) && container.running) {
-      const paused = task?.status === 'paused';
-      container.changeState({ status: paused ? 'paused' : 'running', pid: task?.pid ?? 0 });
+      const now = { status: task?.status === 'paused' ? 'paused' : 'running', pid: task?.pid ?? 0 } as const;
+      const { state } = container.record;
+      const changed = state.status !== now.status || state.pid !== now.pid;
+      if (changed) container.changeState(now);
       if (io.reopen(container)) io.begin(container);
       service.adopt(container);
-      await registry.save(container);
+      if (changed) await registry.save(container);
       return;
     }
     // A start that was cut off: what it has made so far goes, as after any failed start.

@@ -18,6 +18,7 @@ import type { SandboxHost } from './host/index.ts';
 import { NetworkManager } from './networks.ts';
 import { type DefaultBridge, makePredefined } from './predefined.ts';
 import { Reconciler, watchHost } from './reconcile/index.ts';
+import { sweepLinks } from './restore.ts';
 import { SandboxManager } from './sandboxes.ts';
 import { NetworkState } from './state.ts';
 
@@ -57,6 +58,8 @@ export interface Networking {
    * name, and makes the predefined networks.
    */
   start(alive: (sandbox: SandboxRecord) => boolean): Promise<void>;
+  /** After it, at any time: removes links that an earlier daemon left and nobody knows. */
+  sweep(): Promise<void>;
   /** `processOf`: one that lives in the sandboxes of that owner, by which an unpinned namespace is found again. */
   reconciler(processOf: (ownerId: Id) => number | undefined): Reconciler;
   /** Makes good what others take away from us on the host, as it happens. */
@@ -116,6 +119,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
       await sandboxes.restore(alive);
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});
     },
+    sweep: () => sweepLinks({ state, store, drivers, log }),
     stop: async () => {
       lent.stop();
       const all = [...state.sandboxes.values()];

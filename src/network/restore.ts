@@ -4,6 +4,7 @@ import type { AddressBook, Attacher, LentAddresses, Wiring } from './endpoints/i
 import { dnsEndpoint, flowsOf, guardsOf } from './endpoints/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
+import { knownObjects } from './reconcile/index.ts';
 import { type LiveSandbox, type NetworkState, newLiveSandbox } from './state.ts';
 
 export interface RestoreDeps {
@@ -48,14 +49,28 @@ export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: Sand
     ]),
   );
   await attempt(log, 'forget flows of endpoints that are gone', () => forgetLeftovers(deps, stored));
-  for (const sandbox of sandboxes) {
-    if (alive(sandbox.record)) {
-      await attempt(log, `restore services of sandbox ${sandbox.record.id}`, () => restoreServices(deps, sandbox));
-    } else {
-      await attempt(log, `close sandbox ${sandbox.record.id}`, () => deps.attacher.close(sandbox));
-    }
+  // Side by side: the resolver is a process that is just starting, and answers each of them.
+  const services = sandboxes
+    .filter(({ record }) => alive(record))
+    .map((one) => attempt(log, `restore services of sandbox ${one.record.id}`, () => restoreServices(deps, one)));
+  for (const sandbox of sandboxes.filter(({ record }) => !alive(record))) {
+    await attempt(log, `close sandbox ${sandbox.record.id}`, () => deps.attacher.close(sandbox));
   }
-  await sweep(deps, log);
+  await Promise.all(services);
+}
+
+/** Removes links that carry our mark and belong to nothing; at any time, for what is being made is known. */
+export async function sweepLinks({
+  state,
+  store,
+  drivers,
+  log = silentLog,
+}: Pick<RestoreDeps, 'state' | 'store' | 'drivers' | 'log'>): Promise<void> {
+  for (const driver of drivers.values()) {
+    await attempt(log, `sweep leftovers of driver ${driver.traits.name}`, async () =>
+      driver.sweep?.(await knownObjects(state, store)),
+    );
+  }
 }
 
 async function attempt(log: Log, what: string, work: () => Promise<void> | void): Promise<void> {
@@ -125,24 +140,10 @@ async function restoreSandbox(deps: RestoreDeps, record: SandboxRecord, stored: 
 }
 
 async function restoreServices(deps: RestoreDeps, sandbox: LiveSandbox): Promise<void> {
-  for (const endpoint of sandbox.endpoints) {
-    deps.lent.keep(endpoint);
-    const named = dnsEndpoint(endpoint);
-    if (named !== undefined) await deps.resolver.addEndpoint(named);
-  }
-  await deps.wiring.restoreServices(sandbox);
-}
-
-/** Links that carry our mark and belong to nothing in the store. */
-async function sweep(deps: RestoreDeps, log: Log): Promise<void> {
-  const { state } = deps;
-  const networks = new Set(state.networks.keys());
-  const endpoints = new Set(
-    [...state.sandboxes.values()].flatMap((one) => one.endpoints.map(({ record }) => record.id)),
-  );
-  for (const driver of deps.drivers.values()) {
-    await attempt(log, `sweep leftovers of driver ${driver.traits.name}`, () =>
-      driver.sweep?.({ networks, endpoints }),
-    );
-  }
+  for (const endpoint of sandbox.endpoints) deps.lent.keep(endpoint);
+  const named = sandbox.endpoints.flatMap((endpoint) => dnsEndpoint(endpoint) ?? []);
+  await Promise.all([
+    ...named.map((endpoint) => deps.resolver.addEndpoint(endpoint)),
+    deps.wiring.restoreServices(sandbox),
+  ]);
 }

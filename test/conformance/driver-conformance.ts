@@ -124,7 +124,7 @@ export function driverConformance(name: string, options: DriverConformanceOption
         const addresses = inner.addresses.list(link?.index).map(({ cidr }) => cidr.ip);
         assert.deepEqual(addresses, ['10.77.0.2']);
         assert.equal(
-          inner.routes.list(4).some((route) => route.destination === undefined),
+          inner.routes.list({ family: 4 }).some((route) => route.destination === undefined),
           false,
         );
       }

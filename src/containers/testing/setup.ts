@@ -54,6 +54,7 @@ export async function setUp(options: { readonly config?: Image['config'] } = {})
       { dataRoot: join(folder, 'data'), execRoot: join(folder, 'exec') },
     );
     await parts.restore();
+    await parts.sweep();
     all.push(parts);
     return parts;
   };

@@ -25,8 +25,8 @@ export function unroutedSubnets(rtnl: Rtnl, link: Link, addresses: readonly Cidr
   if (subnets.length === 0) return [];
   const routed = new Set(
     rtnl.routes
-      .list()
-      .filter((route) => route.table === RT_TABLE_MAIN && route.linkIndex === link.index)
+      .list({ linkIndex: link.index })
+      .filter(({ table }) => table === RT_TABLE_MAIN)
       .flatMap(({ destination }) => (destination === undefined ? [] : [cidrText(destination)])),
   );
   return subnets.filter((subnet) => !routed.has(cidrText(subnet)));

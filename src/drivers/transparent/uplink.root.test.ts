@@ -22,7 +22,7 @@ if (inOwnNamespaces(import.meta.filename)) {
   const state = (rtnl: Rtnl): readonly string[] => {
     const names = new Map(rtnl.links.list().map(({ index, name }) => [index, name]));
     const addresses = rtnl.addresses.list().filter(({ family }) => family === 4);
-    const routes = rtnl.routes.list(4).filter(({ table }) => table === 254);
+    const routes = rtnl.routes.list({ family: 4 }).filter(({ table }) => table === 254);
     return [
       ...addresses.map(({ cidr, linkIndex }) => `${cidrText(cidr)} ${names.get(linkIndex)}`),
       ...routes.map(({ destination, gateway, linkIndex, metric, protocol }) => {
@@ -101,7 +101,7 @@ if (inOwnNamespaces(import.meta.filename)) {
     }
     for (const ip of ['10.77.0.5', 'fd78::5']) assert.equal(find(ip)?.lifetimes, undefined);
     assert.equal(find('10.76.0.5')?.metric, 77);
-    const route = rtnl.routes.list(6).find(({ gateway }) => gateway === 'fe80::1');
+    const route = rtnl.routes.list({ family: 6 }).find(({ gateway }) => gateway === 'fe80::1');
     assert.equal(route?.linkIndex, link.index);
     assertAbout(route?.expiresSeconds, 1800);
     assert.deepEqual([route?.preference, route?.protocol, route?.metric], [1, 9, 1024]);

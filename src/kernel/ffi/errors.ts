@@ -72,3 +72,14 @@ export function check(result: number, syscall: string, action?: string): number 
   if (result >= 0) return result;
   throw new SystemError(lastErrno(), action === undefined ? { syscall } : { syscall, action });
 }
+
+/** For calls that a signal ends early although handlers are to restart them: waits with a time limit (signal(7)). */
+export function uninterrupted<T>(call: () => T): T {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if (!isErrno(error, 'EINTR')) throw error;
+    }
+  }
+}

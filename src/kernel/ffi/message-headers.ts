@@ -1,5 +1,5 @@
 import { MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from './constants.ts';
-import { check } from './errors.ts';
+import { check, uninterrupted } from './errors.ts';
 import { libc } from './libc.ts';
 
 // struct msghdr and its kin as they lie in memory on 64-bit Linux, in buffers that stay referenced as long as the kernel
@@ -67,8 +67,9 @@ export function sendWithDescriptors(fd: number, data: Uint8Array, descriptors: r
 export function receiveWithDescriptors(fd: number, buffer: Uint8Array): { length: number; descriptors: number[] } {
   const message = new Message(buffer, CMSG_HEADER_SIZE + 4 * MAX_DESCRIPTORS);
   // Safe: as above.
-  const received = libc().recvmsg(fd, message.header, MSG_CMSG_CLOEXEC);
-  check(received, 'recvmsg', 'receive descriptors');
+  const received = uninterrupted(() =>
+    check(libc().recvmsg(fd, message.header, MSG_CMSG_CLOEXEC), 'recvmsg', 'receive descriptors'),
+  );
   const descriptors: number[] = [];
   const controlLength = Number(message.header.readBigUInt64LE(MSGHDR.controlLength));
   if (controlLength >= CMSG_HEADER_SIZE && message.control.readInt32LE(12) === SCM_RIGHTS) {

@@ -95,6 +95,12 @@ export interface Route {
   readonly metrics: Uint8Array | undefined;
 }
 
+export interface RouteFilter {
+  readonly family?: IpFamily | undefined;
+  /** The kernel itself leaves out the rest: asking for each of many links does not take the square of their number. */
+  readonly linkIndex?: number | undefined;
+}
+
 /** Routes of one network namespace, in all of its tables. */
 export class Routes {
   readonly #socket: NetlinkSocket;
@@ -130,10 +136,11 @@ export class Routes {
     }
   }
 
-  /** Of both families or of one, all tables. Multipath routes show without their next hops. */
-  list(family?: IpFamily): Route[] {
+  /** Of both families or of one, to all links or to one, all tables. Multipath routes show without their next hops. */
+  list({ family, linkIndex }: RouteFilter = {}): Route[] {
     const families: readonly IpFamily[] = family === undefined ? [4, 6] : [family];
-    return families.flatMap((one) => this.#dump(one));
+    const routes = families.flatMap((one) => this.#dump(one, linkIndex));
+    return linkIndex === undefined ? routes : routes.filter((route) => route.linkIndex === linkIndex);
   }
 
   /** Which way a packet to `ip` would go from here; undefined when there is no route. */
@@ -156,17 +163,20 @@ export class Routes {
     this.#socket.change(routeMessage(write, route, type === c.RTM_DELROUTE), `${verb} route ${to}${via}`);
   }
 
-  #dump(family: IpFamily): Route[] {
-    const request = (): MessageWriter =>
-      new MessageWriter(c.RTM_GETROUTE, c.NLM_F_REQUEST | c.NLM_F_DUMP).raw(
+  #dump(family: IpFamily, linkIndex: number | undefined): Route[] {
+    const request = (): MessageWriter => {
+      const write = new MessageWriter(c.RTM_GETROUTE, c.NLM_F_REQUEST | c.NLM_F_DUMP).raw(
         routeHeader({ af: afOf(family), prefix: 0, scope: 0 }),
       );
+      return linkIndex === undefined ? write : write.u32(c.RTA_OIF, linkIndex);
+    };
     try {
       return this.#socket.dump(request, 'list routes', (reply) =>
         reply.type === c.RTM_NEWROUTE ? decodeRoute(reply) : undefined,
       );
     } catch (error) {
-      if (isErrno(error, 'EOPNOTSUPP')) return [];
+      // The link is gone, or the kernel runs without IPv6.
+      if (isErrno(error, 'ENODEV', 'EOPNOTSUPP')) return [];
       throw error;
     }
   }

@@ -125,7 +125,7 @@ describe('rtnetlink in a namespace', () => {
     peer.routes.add({ gateway: ip('169.254.1.1'), linkIndex: index, onlink: true });
     peer.routes.add({ destination: parseCidr('192.0.2.0/24'), type: 'blackhole' });
     assert.equal(
-      peer.routes.list(4).some((route) => route.type === 'blackhole'),
+      peer.routes.list({ family: 4 }).some((route) => route.type === 'blackhole'),
       true,
     );
   });

@@ -48,6 +48,7 @@ export class FakeNetworking {
   static async start(store?: Store): Promise<FakeNetworking> {
     const fake = new FakeNetworking(store);
     await fake.networking.start(() => true);
+    await fake.networking.sweep();
     return fake;
   }
 

@@ -46,6 +46,7 @@ export class FaultLab implements AsyncDisposable {
   static async start(): Promise<FaultLab> {
     const lab = new FaultLab();
     await lab.networking.start(() => true);
+    await lab.networking.sweep();
     return lab;
   }
 
@@ -55,6 +56,7 @@ export class FaultLab implements AsyncDisposable {
     await this.networking.stop();
     this.networking = this.#assemble();
     await this.networking.start(() => true);
+    await this.networking.sweep();
   }
 
   async sandbox(port: number): Promise<Id> {

@@ -29,6 +29,7 @@ export interface ProcessResolverOptions extends ResolverProcessOptions {
 /** The zone of a host with hundreds of containers is well below; more than this is a leak, and the process begins anew. */
 const NODE_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
 const RESTART_DELAY_MS = 200;
+const PASSED_AT_ONCE = 32;
 /** Failures in a row, without anything done in between, after which callers are told. */
 const MAX_FAILURES = 5;
 
@@ -64,7 +65,7 @@ export class ProcessResolver implements Resolver {
   readonly #endpoints = new Map<Id, DnsEndpoint>();
   readonly #views = new Map<Id, KnownView>();
   readonly #pending = new Map<number, Pending>();
-  readonly #turns = new Serial<'pass'>();
+  readonly #lanes = new Serial<number>();
   readonly #predecessors: Predecessors | undefined;
   #hostServers: readonly Ip[];
   #running: Running | undefined;
@@ -73,6 +74,7 @@ export class ProcessResolver implements Resolver {
   #begun: boolean;
   #failures = 0;
   #sequence = 0;
+  #passes = 0;
   #closed = false;
 
   constructor(deps: ProcessResolverDeps, options: ProcessResolverOptions = {}) {
@@ -174,9 +176,10 @@ export class ProcessResolver implements Resolver {
     return this.#tell({ op: 'begin', predecessors });
   }
 
-  /** One at a time: a unix socket takes only so many descriptors that nobody has read. */
+  /** So many at a time: a unix socket takes only so many descriptors that nobody has read. */
   #pass(known: KnownView): Promise<void> {
-    return this.#turns.run('pass', async () => {
+    this.#passes += 1;
+    return this.#lanes.run(this.#passes % PASSED_AT_ONCE, async () => {
       await this.#whenReady();
       // Else there is a later one, or none.
       if (this.#views.get(known.view.sandboxId)?.sockets === known.sockets) await this.#passNow(known);
