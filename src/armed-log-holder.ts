@@ -31,8 +31,6 @@ while [ -z "$told" ] && [ "$(cat "$armed")" = $$ ]; do
   fi
   [ -n "$told" ] || { sleep 1 3>&- & wait $!; }
 done`;
-/** Owner of what an earlier daemon left. */
-const FOUND = '';
 
 export type LogHolderOptions = LogHoldOptions & { readonly store: string };
 
@@ -47,6 +45,8 @@ export class LogHolder implements PipeKeeper, Disposable {
   /** How many messages lie in the queue. */
   #queued = 0;
   #found: readonly number[] = [];
+  /** Its messages, the first in the queue. */
+  #foundQueued = 0;
 
   private constructor() {}
 
@@ -58,7 +58,8 @@ export class LogHolder implements PipeKeeper, Disposable {
       holder.#found = openPipes(options.execRoot);
       await endLogHolder(options);
       holder.#arm(options);
-      if (holder.#found.length > 0) holder.keep(FOUND, holder.#found);
+      holder.#push(holder.#found);
+      holder.#foundQueued = holder.#queued;
       return holder;
     } catch (error) {
       holder[Symbol.dispose]();
@@ -80,9 +81,7 @@ export class LogHolder implements PipeKeeper, Disposable {
 
   /** What an earlier daemon left has found its owners. */
   forgetFound(): void {
-    if (this.#found.length === 0) return;
-    this.#kept.delete(FOUND);
-    this.#compact();
+    for (; this.#foundQueued > 0; this.#foundQueued -= 1, this.#queued -= 1) this.#queue.drop();
     for (const fd of this.#found) closeSync(fd);
     this.#found = [];
   }
@@ -98,6 +97,8 @@ export class LogHolder implements PipeKeeper, Disposable {
   #compact(): void {
     const old = this.#queued;
     this.#queued = 0;
+    this.#push(this.#found);
+    this.#foundQueued = this.#queued;
     for (const descriptors of this.#kept.values()) this.#push(descriptors);
     for (let count = 0; count < old; count += 1) this.#queue.drop();
   }

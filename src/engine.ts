@@ -26,7 +26,7 @@ import { watchPacketFilter } from './engine-packet-filter.ts';
 import { reconcilingAll } from './engine-reconciling.ts';
 import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
 import type { NetworkDriver, Store } from './model/index.ts';
-import { createNetworking, type DefaultBridge, KernelHost, type Networking } from './network/index.ts';
+import { createNetworking, type DefaultBridge, KernelHost, type Networking, type Reconciler } from './network/index.ts';
 import { DhcpClient } from './services/dhcp/index.ts';
 import { HostServers, NetnsSandboxSockets, ProcessResolver, type ResolvConf } from './services/dns/index.ts';
 import { NftFirewall, Seal } from './services/firewall/index.ts';
@@ -175,7 +175,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
     settle: async () => {
       phases.done('listen');
       phases.log(log, 'clients are served');
-      await settle({ parts, networking, foreignRules, log });
+      await settle({ parts, networking, reconciler, foreignRules, log });
       phases.done('settle');
       phases.log(log, 'everything is settled');
     },
@@ -190,18 +190,19 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
 /** A step that fails, if only because the daemon is told to end meanwhile, does not keep the others from being done. */
 async function settle(deps: {
   readonly parts: Pick<ContainerParts, 'followResolvConf' | 'sweep'>;
-  readonly networking: Pick<Networking, 'sweep'>;
+  readonly networking: Pick<Networking, 'settle'>;
+  readonly reconciler: Reconciler;
   readonly foreignRules: () => readonly string[];
   readonly log: Log;
 }): Promise<void> {
-  const { parts, networking, foreignRules, log } = deps;
+  const { parts, networking, reconciler, foreignRules, log } = deps;
   try {
     await runAll(
       [
         // It may have changed while no daemon was there.
         () => parts.followResolvConf(),
         () => parts.sweep(),
-        () => networking.sweep(),
+        () => networking.settle(reconciler),
         () => {
           for (const warning of foreignRules()) log.warn({}, warning);
         },

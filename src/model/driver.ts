@@ -99,6 +99,12 @@ export interface NetworkDriver {
    */
   restoreNetwork(network: NetworkRecord): Promise<NetworkSetup>;
 
+  /**
+   * After a restart: the setup of a network whose endpoints can go on and new ones be attached, at a glance and touching
+   * nothing; {@link verifyNetwork} looks closer later. Undefined: it has to be restored. Absent: it always has.
+   */
+  adoptNetwork?(network: NetworkRecord): NetworkSetup | undefined;
+
   /** Puts a link with its addresses into the sandbox, up, without default routes. Undone by {@link detach}. */
   attach(spec: AttachSpec): Promise<Attachment>;
 

@@ -58,8 +58,8 @@ export interface Networking {
    * name, and makes the predefined networks.
    */
   start(alive: (sandbox: SandboxRecord) => boolean): Promise<void>;
-  /** After it, at any time: removes links that an earlier daemon left and nobody knows. */
-  sweep(): Promise<void>;
+  /** After it, at any time: makes good what of the networks has changed meanwhile, and removes links that nobody knows. */
+  settle(reconciler: Reconciler): Promise<void>;
   /** `processOf`: one that lives in the sandboxes of that owner, by which an unpinned namespace is found again. */
   reconciler(processOf: (ownerId: Id) => number | undefined): Reconciler;
   /** Makes good what others take away from us on the host, as it happens. */
@@ -119,7 +119,10 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
       await sandboxes.restore(alive);
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});
     },
-    sweep: () => sweepLinks({ state, store, drivers, log }),
+    settle: async (reconciler) => {
+      await reconciler.repairOnly({ networks: state.networks.keys(), sandboxes: [] });
+      await sweepLinks({ state, store, drivers, log });
+    },
     stop: async () => {
       lent.stop();
       const all = [...state.sandboxes.values()];

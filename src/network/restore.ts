@@ -113,7 +113,7 @@ async function restoreNetwork(deps: RestoreDeps, record: NetworkRecord): Promise
   // Known even when its driver fails: it can be inspected and removed.
   state.setNetwork({ record, driver, setup: { firewall: [] } });
   if (driver === undefined) return;
-  const setup = await driver.restoreNetwork(record);
+  const setup = driver.adoptNetwork?.(record) ?? (await driver.restoreNetwork(record));
   const changed = setup.state !== undefined && JSON.stringify(setup.state) !== JSON.stringify(record.driverState);
   const restored = changed ? { ...record, driverState: setup.state ?? {} } : record;
   if (changed) await store.commit([put.network(restored)]);

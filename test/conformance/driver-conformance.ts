@@ -171,12 +171,14 @@ export function driverConformance(name: string, options: DriverConformanceOption
       const spec = endpoint(record);
       const attachment = await subject.driver.attach(spec);
       const made = links();
+      assert.deepEqual(subject.driver.adoptNetwork?.(record) ?? setup, setup);
       assert.deepEqual(await subject.driver.restoreNetwork(record), setup);
       assert.deepEqual(subject.driver.restoreAttachment(spec, attachment.state), attachment);
       await subject.driver.sweep?.({ networks: new Set([record.id]), endpoints: new Set([spec.endpointId]) });
       assert.deepEqual(links(), made);
       await subject.driver.detach(spec, attachment.state);
       await subject.driver.removeNetwork(record);
+      assert.equal(subject.driver.adoptNetwork?.(record), undefined);
     });
 
     it('sweeps what belongs to nothing', async () => {

@@ -122,7 +122,7 @@ export class NetworkLab implements AsyncDisposable {
     const loopback = lab.rtnl.links.get('lo');
     if (loopback !== undefined) lab.rtnl.links.set(loopback.index, { up: true });
     await lab.networking.start(() => true);
-    await lab.networking.sweep();
+    await lab.networking.settle(lab.networking.reconciler(() => undefined));
     return lab;
   }
 

@@ -66,6 +66,16 @@ export class Containerd implements Disposable {
     }
   }
 
+  /** Resolves when somebody answers there, and throws as {@link connect} does. */
+  static async ping(socketPath: string, deadlineMs: number): Promise<void> {
+    const channel = await Channel.open(socketPath, 'default');
+    try {
+      await versionOf(channel, { deadlineMs, graceMs: 0 });
+    } finally {
+      channel.close();
+    }
+  }
+
   get socketPath(): string {
     return this.#channel.socketPath;
   }

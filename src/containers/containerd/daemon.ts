@@ -19,6 +19,7 @@ export interface ContainerdDaemonOptions extends DaemonPaths {
 
 const START_MS = 60_000;
 const POLL_MS = 20;
+const PING_MS = 5_000;
 const WATCH_MS = 1_000;
 const LOG_MAX_BYTES = 10 << 20;
 const RESTART_MAX_MS = 10_000;
@@ -153,12 +154,7 @@ export class ContainerdDaemon {
     const deadline = Date.now() + (this.#options.startMs ?? START_MS);
     for (;;) {
       try {
-        const client = await Containerd.connect({
-          socketPath: this.socketPath,
-          namespace: 'default',
-          connectMs: 5_000,
-        });
-        client.close();
+        await Containerd.ping(this.socketPath, PING_MS);
         return;
       } catch (error) {
         if (!(await isRunning(running))) throw unavailable('containerd_died', await this.#epitaph(), error);

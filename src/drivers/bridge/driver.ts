@@ -22,7 +22,7 @@ import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.
 import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
-import { bridgeName, type PortPlan, planBridge, planPort } from './plan.ts';
+import { type BridgePlan, bridgeName, type PortPlan, planBridge, planPort } from './plan.ts';
 import { checkBridgeRequest } from './validate.ts';
 import { bridgeDrift } from './verify.ts';
 
@@ -83,6 +83,13 @@ export class BridgeDriver implements NetworkDriver {
 
   async restoreNetwork(network: NetworkRecord): Promise<NetworkSetup> {
     return this.#makeGood(network);
+  }
+
+  adoptNetwork(network: NetworkRecord): NetworkSetup | undefined {
+    const plan = planBridge(network);
+    const link = this.#rtnl.links.get(plan.name);
+    const whole = link?.kind === 'bridge' && link.flags.up && ownerOf(link).network === network.id;
+    return whole && isOurs(link, network, plan) ? setup(plan, {}) : undefined;
   }
 
   async removeNetwork(network: NetworkRecord): Promise<void> {
@@ -173,6 +180,7 @@ export class BridgeDriver implements NetworkDriver {
       this.#discarded.discard(link);
     }
     this.#discarded.flush();
+    this.#settleBridgedPackets();
   }
 
   #orphanLinks(known: KnownObjects): readonly Link[] {
@@ -204,9 +212,7 @@ export class BridgeDriver implements NetworkDriver {
     const plan = planBridge(network);
     this.#forward(network);
     this.#settleBridgedPackets();
-    const state = makeGoodBridge(this.#rtnl, network, plan);
-    const { hostBinding } = plan.options;
-    return { firewall: plan.firewall, state, ...(hostBinding === undefined ? {} : { hostBinding }) };
+    return setup(plan, makeGoodBridge(this.#rtnl, network, plan));
   }
 
   /** Once for each daemon. */
@@ -253,6 +259,10 @@ function forwardingKeys({ enableIpv4, enableIpv6 }: NetworkRecord): readonly str
     ...(enableIpv4 ? ['net.ipv4.ip_forward'] : []),
     ...(enableIpv6 ? ['net.ipv6.conf.default.forwarding', 'net.ipv6.conf.all.forwarding'] : []),
   ];
+}
+
+function setup({ firewall, options: { hostBinding } }: BridgePlan, state: NetworkSetup['state'] & {}): NetworkSetup {
+  return { firewall, state, ...(hostBinding === undefined ? {} : { hostBinding }) };
 }
 
 function attachment(spec: AttachSpec, plan: PortPlan, hostLink: string): Attachment {

@@ -57,6 +57,7 @@ export const F_SETFL = 4;
 export const F_SETOWN = 8;
 export const F_SETSIG = 10;
 export const F_SETPIPE_SZ = 1031;
+export const F_GETPIPE_SZ = 1032;
 export const FIONREAD = 0x541b;
 
 export const SPLICE_F_NONBLOCK = 2;

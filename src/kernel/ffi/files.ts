@@ -1,4 +1,13 @@
-import { CLONE_NEWNET, F_DUPFD_CLOEXEC, F_SETFD, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_RDONLY } from './constants.ts';
+import {
+  CLONE_NEWNET,
+  F_DUPFD_CLOEXEC,
+  F_GETPIPE_SZ,
+  F_SETFD,
+  F_SETPIPE_SZ,
+  FD_CLOEXEC,
+  O_CLOEXEC,
+  O_RDONLY,
+} from './constants.ts';
 import { check } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
@@ -86,8 +95,11 @@ export function rawSetXattr(path: string, name: string, value: Buffer): void {
   check(libc().lsetxattr(path, name, value, value.length, 0), 'lsetxattr', `set ${name} of ${path}`);
 }
 
-/** False when the kernel refuses (the user's share of pipe memory is used up). */
-export function rawSetPipeSize(fd: number, bytes: number): boolean {
+/**
+ * At least so many. False when the kernel refuses (the user's share of pipe memory is used up). A pipe that has the size
+ * already is left alone: the kernel would make its ring anew.
+ */
+export function rawGrowPipe(fd: number, bytes: number): boolean {
   // Safe: takes no pointers; a descriptor that is no pipe is refused.
-  return libc().fcntl(fd, F_SETPIPE_SZ, bytes) >= 0;
+  return libc().fcntl(fd, F_GETPIPE_SZ, 0) >= bytes || libc().fcntl(fd, F_SETPIPE_SZ, bytes) >= 0;
 }

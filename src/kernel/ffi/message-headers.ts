@@ -13,8 +13,8 @@ const SOCKADDR_SIZE = 28;
 /** Where a field of struct msghdr stands. */
 const MSGHDR = { name: 0, nameLength: 8, iov: 16, iovLength: 24, control: 32, controlLength: 40 } as const;
 
-/** Space for descriptors in one message; the kernel takes at most 253. */
-const MAX_DESCRIPTORS = 16;
+/** What one message can carry: SCM_MAX_FD. */
+const MAX_DESCRIPTORS = 253;
 
 /** Where the bytes of a buffer are, for as long as it is referenced. */
 function addressOf(buffer: Uint8Array): bigint {

@@ -2,9 +2,9 @@ import {
   type OwnedFd,
   openPipe,
   rawBytesIn,
+  rawGrowPipe,
   rawMakeFifo,
   rawMakeNode,
-  rawSetPipeSize,
   rawSplice,
   rawTee,
 } from '../ffi/index.ts';
@@ -34,7 +34,7 @@ export function makeDevice(path: string, { kind, major, minor, mode }: DeviceNod
 
 /** Asks for a larger pipe buffer; false when the kernel grants none. What is in it stays. */
 export function growPipe(fd: number, bytes: number): boolean {
-  return rawSetPipeSize(fd, bytes);
+  return rawGrowPipe(fd, bytes);
 }
 
 /** A nameless pipe, non-blocking, close-on-exec. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type Id, type Log, messageOf, type Serial, silentLog } from '../../base/index.ts';
 import type { Drift, Firewall, NetworkDriver, Reconciliation, Reconciling, Store } from '../../model/index.ts';
 import { defaultRoutes, driverOf, selectGateways, type Wiring, withLease, withPorts } from '../endpoints/index.ts';
@@ -65,9 +66,12 @@ export class Reconciler implements Reconciling {
       const network = state.networks.get(id);
       if (network === undefined) continue;
       results.push(await this.#attempt(this.#networkDrift(network), () => this.#repairNetwork(network)));
+      await setImmediate();
     }
     for (const id of [...only.sandboxes]) {
       results.push(await turns.run(id, () => this.#look(id, (sandbox) => this.#repairSandbox(sandbox)) ?? NOTHING));
+      // There may be hundreds; clients are served in between.
+      await setImmediate();
     }
     return together(results);
   }

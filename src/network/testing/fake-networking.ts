@@ -48,7 +48,7 @@ export class FakeNetworking {
   static async start(store?: Store): Promise<FakeNetworking> {
     const fake = new FakeNetworking(store);
     await fake.networking.start(() => true);
-    await fake.networking.sweep();
+    await fake.networking.settle(fake.networking.reconciler(() => undefined));
     return fake;
   }
 

@@ -46,7 +46,7 @@ export class FaultLab implements AsyncDisposable {
   static async start(): Promise<FaultLab> {
     const lab = new FaultLab();
     await lab.networking.start(() => true);
-    await lab.networking.sweep();
+    await lab.networking.settle(lab.networking.reconciler(() => undefined));
     return lab;
   }
 
@@ -56,7 +56,7 @@ export class FaultLab implements AsyncDisposable {
     await this.networking.stop();
     this.networking = this.#assemble();
     await this.networking.start(() => true);
-    await this.networking.sweep();
+    await this.networking.settle(this.networking.reconciler(() => undefined));
   }
 
   async sandbox(port: number): Promise<Id> {

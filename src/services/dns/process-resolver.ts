@@ -307,8 +307,15 @@ export class ProcessResolver implements Resolver {
     else pending?.failed(internal('dns_process_failed', `cannot change the resolver: ${reply.error}`));
   }
 
+  /** What is told in one breath goes out in one write: each of its own would wake the process. */
   #post(change: Change, seq: number): void {
-    this.#running?.control.write(`${JSON.stringify({ ...change, seq })}\n`);
+    const { control } = this.#running ?? {};
+    if (control === undefined) return;
+    if (control.writableCorked === 0) {
+      control.cork();
+      process.nextTick(() => control.uncork());
+    }
+    control.write(`${JSON.stringify({ ...change, seq })}\n`);
   }
 
   #failPending(error: Error): void {

@@ -50,7 +50,8 @@ export interface Offer {
   readonly sandboxes: readonly { readonly sandboxId: Id; readonly namespace: string }[];
 }
 
-export const SANDBOXES_PER_OFFER = 8;
+/** Two descriptors each, of which a message carries 253. */
+export const SANDBOXES_PER_OFFER = 100;
 export const SOCKET_NAME = /^resolver-(\d+)\.sock$/;
 
 export function socketName(pid: number): string {
