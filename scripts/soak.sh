@@ -1,5 +1,5 @@
 #!/bin/sh
-# The long versions of what `npm test` does in short: 200 containers and 300 published ports under traffic while the daemon
+# The long versions of what `npm test` does in short: 200 containers on 100 networks and 300 published ports under traffic while the daemon
 # is killed and stopped, 64 clients of the API at once, and long random sequences. Bounded by what is counted here; about half an hour.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ fi
 sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:/usr/sbin:/sbin:$PATH"
 run() { node --test --test-timeout=1800000 --test-reporter=spec --test-reporter-destination=stdout "$@"; }
-FAIRWAY_SOAK_CONTAINERS=200 FAIRWAY_SOAK_PORTS=300 run test/e2e/510-no-packet-lost.test.ts
+FAIRWAY_SOAK_CONTAINERS=200 FAIRWAY_SOAK_PORTS=300 FAIRWAY_SOAK_NETWORKS=100 run test/e2e/510-no-packet-lost.test.ts
 FAIRWAY_SOAK_CLIENTS=64 FAIRWAY_SOAK_ROUNDS=30 run test/e2e/540-many-clients.test.ts
 export FAIRWAY_SEED=${FAIRWAY_SEED:-$(date +%s)}
 echo "soak: seed $FAIRWAY_SEED"
