@@ -23,6 +23,8 @@ export type HostChange =
   | { readonly kind: 'network'; readonly id: Id }
   | { readonly kind: 'endpoint'; readonly id: Id }
   | { readonly kind: 'namespace'; readonly path: string }
+  /** Where endpoints of other nodes are was taken from the kernel: of this network, or too much happened to tell which. */
+  | { readonly kind: 'peers'; readonly id: Id | undefined }
   /** Forwarding was turned off, or too much happened to tell what. */
   | { readonly kind: 'anything' };
 

@@ -1,7 +1,8 @@
 import { mkdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import type { Id } from '../../base/index.ts';
 import { type Link, type Rtnl, type RtnlEvent, RtnlMonitor } from '../../kernel/index.ts';
-import { ownerOf } from '../../model/index.ts';
+import { isOverlayLink, ownerOf } from '../../model/index.ts';
 import type { HostChange } from './host.ts';
 
 /**
@@ -16,6 +17,14 @@ export function watchHost(
   undo.use(
     RtnlMonitor.open({ groups: ['links', 'addresses', 'routes', 'settings'] }, (event) => {
       const change = changeOf(rtnl, event);
+      if (change !== undefined) listener(change);
+    }),
+  );
+  // Of its own: a thousand peers that come at once fill its queue.
+  const peerChange = peerChanges(rtnl);
+  undo.use(
+    RtnlMonitor.open({ groups: ['links', 'neighbours'] }, (event) => {
+      const change = peerChange(event);
       if (change !== undefined) listener(change);
     }),
   );
@@ -46,6 +55,25 @@ function changeOf(rtnl: Rtnl, event: RtnlEvent): HostChange | undefined {
   }
 }
 
+/** Neighbours come and go on every link of a busy host, so what a link is is asked once. */
+function peerChanges(rtnl: Rtnl): (event: RtnlEvent) => HostChange | undefined {
+  const owners = new Map<number, Id | undefined>();
+  const ownerAt = (index: number): Id | undefined => {
+    if (!owners.has(index)) {
+      const link = rtnl.links.get(index);
+      owners.set(index, link !== undefined && isOverlayLink(link) ? ownerOf(link).network : undefined);
+    }
+    return owners.get(index);
+  };
+  return (event) => {
+    if (event.kind === 'overrun') return { kind: 'peers', id: undefined };
+    if (event.kind === 'link') owners.delete(event.link.index);
+    if ((event.kind !== 'neighbour' && event.kind !== 'forwarding') || !event.removed) return undefined;
+    const id = ownerAt(event.kind === 'neighbour' ? event.neighbour.linkIndex : event.entry.linkIndex);
+    return id === undefined ? undefined : { kind: 'peers', id };
+  };
+}
+
 /** While a port is being made it is down for a moment, so what it is now counts. */
 function linkChange(rtnl: Rtnl, link: Link, removed: boolean): HostChange | undefined {
   const change = ofOwner(link);
@@ -55,7 +83,7 @@ function linkChange(rtnl: Rtnl, link: Link, removed: boolean): HostChange | unde
 }
 
 function isAstray({ flags, kind, masterIndex }: Link): boolean {
-  return !flags.up || (kind === 'veth' && masterIndex === undefined);
+  return !flags.up || ((kind === 'veth' || kind === 'vxlan') && masterIndex === undefined);
 }
 
 function changeOn(rtnl: Rtnl, linkIndex: number | undefined): HostChange | undefined {

@@ -57,6 +57,11 @@ function scopeOf(state: NetworkState, host: SandboxHost, change: HostChange): Sc
     case 'network':
       if (!state.networks.has(change.id) || state.isRemoving(change.id)) return undefined;
       return { networks: [change.id], sandboxes: state.endpointsOf(change.id).map(({ record }) => record.sandboxId) };
+    case 'peers': {
+      const ids = change.id === undefined ? [...state.networks.keys()] : [change.id];
+      const networks = ids.filter((id) => state.networks.get(id)?.record.scope === 'global' && !state.isRemoving(id));
+      return networks.length === 0 ? undefined : { networks, sandboxes: [] };
+    }
     case 'endpoint': {
       const endpoint = state.findEndpoint(change.id);
       if (endpoint === undefined) return undefined;
