@@ -11,7 +11,7 @@ import { guard } from './guard.ts';
 import { logs } from './logs.ts';
 import { memory } from './memory.ts';
 import { pull } from './pull.ts';
-import type { Row } from './stats.ts';
+import { type Row, tableOf } from './stats.ts';
 
 const SUITES: Readonly<Record<string, (api: Api, engine: Engine) => Promise<Row[]>>> = {
   memory: (api, { daemon }) => memory(api, daemon.pid),
@@ -44,11 +44,7 @@ for (const [name, suite] of Object.entries(SUITES)) {
   rows.push(...measured);
 }
 
-const table = [
-  '| What | Measured | Beside it | Target |',
-  '|---|---|---|---|',
-  ...rows.map((row) => `| ${row.what} | ${row.value} | ${row.baseline ?? ''} | ${row.target ?? ''} |`),
-].join('\n');
+const table = tableOf(rows);
 console.log(table);
 if (asked.length === 0) {
   const head = `# Results\n\n\`npm run bench\`, ${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores, Linux ${release()}, Node ${process.version}\n\n`;

@@ -15,6 +15,14 @@ export interface Row {
   readonly target?: string;
 }
 
+export function tableOf(rows: readonly Row[]): string {
+  return [
+    '| What | Measured | Beside it | Target |',
+    '|---|---|---|---|',
+    ...rows.map((row) => `| ${row.what} | ${row.value} | ${row.baseline ?? ''} | ${row.target ?? ''} |`),
+  ].join('\n');
+}
+
 export function ms(values: readonly number[]): string {
   return `${median(values).toFixed(1)} ms (p99 ${quantile(values, 0.99).toFixed(1)})`;
 }

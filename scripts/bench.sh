@@ -1,6 +1,7 @@
 #!/bin/sh
 # The numbers, each beside the bare kernel in the same run. `npm run bench -- dns memory` runs only those suites;
-# `npm run bench -- peers` the same work on Debian's dockerd and podman by turns.
+# `npm run bench -- peers` the same work on Debian's dockerd and podman by turns; `npm run bench -- cluster` simulates a thousand
+# hosts on a real etcd.
 set -eu
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "npm run bench: needs root" >&2; exit 1; }
@@ -13,6 +14,9 @@ if [ "${1:-}" = peers ]; then
   shift
   sh bench/peers/setup.sh
   set -- bench/peers/main.ts "$@"
+elif [ "${1:-}" = cluster ]; then
+  shift
+  set -- bench/cluster/main.ts "$@"
 else
   set -- bench/run.ts "$@"
 fi

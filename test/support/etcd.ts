@@ -133,6 +133,10 @@ export class EtcdMember {
     this.endpoint = `${host(options.address)}:${options.clientPort}`;
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   get runs(): boolean {
     return this.#child !== undefined;
   }
@@ -180,7 +184,12 @@ export class EtcdMember {
     if (this.#options.tls === undefined && (await this.status()).leader === undefined) throw new Error('no leader');
   }
 
-  status(): Promise<{ readonly leader?: string; readonly header: { member_id: string; revision: string } }> {
+  status(): Promise<{
+    readonly leader?: string;
+    /** Bytes. */
+    readonly dbSize: string;
+    readonly header: { member_id: string; revision: string };
+  }> {
     return this.post('maintenance/status', {});
   }
 
