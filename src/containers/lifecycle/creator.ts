@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { type Clock, invalid, newId, rfc3339Nano, runAll } from '../../base/index.ts';
+import { makeFolders } from '../../kernel/index.ts';
 import type { ContainerImages, ContainersOptions } from '../engine.ts';
 import { containerFolder } from '../engine.ts';
 import { assertPlatform, parsePlatform } from '../images/index.ts';
@@ -75,7 +75,7 @@ export class Creator {
       // The folder first: after a crash it tells the next daemon that there may be a file tree.
       const folder = containerFolder(this.#options, id);
       undo.unshift(() => rm(folder, { recursive: true, force: true }));
-      mkdirSync(folder, { recursive: true, mode: 0o710 });
+      makeFolders(folder, 0o710);
       undo.unshift(() => images.removeRootfs(id));
       const rootfs = await images.prepareRootfs(id, image);
       const prepared = await this.#deps.mounter.prepare(spec, {

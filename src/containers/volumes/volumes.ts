@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -12,7 +11,7 @@ import {
   notFound,
   rfc3339Nano,
 } from '../../base/index.ts';
-import { isMountPoint, mount, unmount } from '../../kernel/index.ts';
+import { isMountPoint, makeFolders, mount, unmount } from '../../kernel/index.ts';
 import type { EventSink, Store } from '../../model/index.ts';
 import type { Volumes, VolumeView } from '../contract.ts';
 import { assertVolumeOptions, parseMountOptions } from './mount-options.ts';
@@ -94,7 +93,7 @@ export class VolumeStore implements Volumes {
     };
     this.#records.set(name, record);
     try {
-      mkdirSync(record.mountpoint, { recursive: true, mode: 0o755 });
+      makeFolders(record.mountpoint, 0o755);
       await this.#store.put(PREFIX + name, record);
     } catch (error) {
       this.#records.delete(name);
@@ -172,7 +171,7 @@ export class VolumeStore implements Volumes {
   async activate(name: string): Promise<boolean> {
     const record = this.#records.get(name);
     if (!record) throw noSuchVolume(name);
-    mkdirSync(record.mountpoint, { recursive: true, mode: 0o755 });
+    makeFolders(record.mountpoint, 0o755);
     const request = parseMountOptions(record.options);
     if (!request || isMountPoint(record.mountpoint)) return false;
     try {
