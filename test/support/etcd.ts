@@ -232,3 +232,21 @@ async function freePorts(count: number): Promise<number[]> {
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
 }
+
+/** A free port on this address whose next one is free, too. */
+export async function freePortPair(address: string): Promise<number> {
+  for (;;) {
+    const [port = 0] = await freePorts(1);
+    const taken = await Promise.all(
+      [port, port + 1].map(
+        (one) =>
+          new Promise<boolean>((resolve) => {
+            const server = createServer();
+            server.once('error', () => resolve(true));
+            server.listen(one, address, () => server.close(() => resolve(false)));
+          }),
+      ),
+    );
+    if (!taken.includes(true)) return port;
+  }
+}

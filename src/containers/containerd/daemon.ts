@@ -3,9 +3,9 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Emitter, invalid, type Log, messageOf, silentLog, unavailable } from '../../base/index.ts';
+import { isRunning, type ProcessIdentity, processIdentity } from '../../kernel/index.ts';
 import { Containerd } from './client.ts';
 import { type DaemonPaths, daemonConfig, SOCKET_PATH_MAX } from './daemon-config.ts';
-import { isRunning, type ProcessIdentity, processIdentity } from './process.ts';
 
 export interface ContainerdDaemonOptions extends DaemonPaths {
   readonly log?: Log;

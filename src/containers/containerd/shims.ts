@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Log, messageOf, silentLog } from '../../base/index.ts';
+import { isRunning, type ProcessIdentity, processIdentity } from '../../kernel/index.ts';
 import type { Containerd } from './client.ts';
-import { isRunning, type ProcessIdentity, processIdentity } from './process.ts';
 import type { TaskProcess } from './services/index.ts';
 
 export interface ForgottenShimOptions {

@@ -248,6 +248,41 @@ describe('a store on one member', () => {
   });
 });
 
+describe('a store that asks who one is', () => {
+  it('is told, also after it forgot; who is refused hears why', async () => {
+    await using etcd = await TestEtcd.start(1);
+    const [member] = etcd.members;
+    const as = (login?: { user: string; password: string }): Promise<EtcdStore> => {
+      const options = { endpoints: etcd.endpoints, prefix: 'login', ...(login && { login }) };
+      return EtcdStore.open(options).then((store) => {
+        cleanups.push(() => store.close());
+        return store;
+      });
+    };
+    // Nobody asks yet: who has a password is let in as well.
+    await (await as({ user: 'root', password: 'early' })).put('a', 1);
+    await etcd.askForPassword('secret');
+    const store = await as({ user: 'root', password: 'secret' });
+    const seen: string[] = [];
+    await store.follow('n/', ({ key }) => seen.push(key));
+    const lease = await store.grantLease(30);
+    await store.commit([{ put: 'n/a', value: 1 }], { lease });
+    await assert.rejects((await as({ user: 'root', password: 'wrong' })).get('a'), {
+      code: 'store_login',
+      kind: 'unavailable',
+      message: /refuses user "root": authentication failed, invalid user ID or password/,
+    });
+    await assert.rejects((await as()).get('a'), { code: 'store_login', message: /--cluster-store-opt kv.user/ });
+    // What it knows of tokens goes with the process.
+    await member?.kill();
+    member?.start();
+    await eventually(async () => assert.equal((await store.get('n/a'))?.value, 1));
+    await store.put('n/b', 1);
+    await eventually(() => assert.deepEqual(seen, ['n/a', 'n/b']));
+    assert.equal(lease.held, true);
+  });
+});
+
 describe('a store that is not there yet', () => {
   it('opens, says where it is not, and is found when it comes', async () => {
     await using etcd = await TestEtcd.start(1);

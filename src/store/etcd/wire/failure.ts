@@ -39,7 +39,8 @@ export function isStatus(error: unknown): error is Error & Status {
 }
 
 const NEVER_SENT = /no connection established|waiting for lb pick|name resolution failed/i;
-const REFUSED = /etcdserver: (?:no leader|too many requests|not capable|rpc not supported for learner)/i;
+const REFUSED =
+  /etcdserver: (?:no leader|too many requests|not capable|unhealthy cluster|rpc not supported for learner)/i;
 const CERTIFICATE = /certificate|altnames|wrong version number|ssl routines|tls alert|handshake|EPROTO/i;
 
 export function verdictOf(error: unknown): Verdict {
@@ -81,6 +82,10 @@ export function isLeaseGone(error: unknown): boolean {
 
 export function isLeaseThere(error: unknown): boolean {
   return /lease already exists/.test(statusOf(error)?.details ?? '');
+}
+
+export function isUnhealthy(error: unknown): boolean {
+  return /unhealthy cluster/.test(statusOf(error)?.details ?? '');
 }
 
 export function isAuthOff(error: unknown): boolean {

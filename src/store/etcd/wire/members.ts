@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
+import { checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 import type * as Grpc from '@grpc/grpc-js';
 import { invalid, messageOf } from '../../../base/index.ts';
 import type { EtcdStoreOptions } from '../options.ts';
@@ -29,18 +30,18 @@ export type Stream = Grpc.ClientDuplexStream<object, object>;
 export class Members {
   readonly endpoints: readonly string[];
   readonly #grpc: typeof Grpc;
-  readonly #credentials: Grpc.ChannelCredentials;
+  readonly #pems: Pems | undefined;
   readonly #clients = new Map<number, Grpc.Client>();
 
-  private constructor(grpc: typeof Grpc, endpoints: readonly string[], credentials: Grpc.ChannelCredentials) {
+  private constructor(grpc: typeof Grpc, endpoints: readonly string[], pems: Pems | undefined) {
     this.endpoints = endpoints;
     this.#grpc = grpc;
-    this.#credentials = credentials;
+    this.#pems = pems;
   }
 
   static async open({ endpoints, tls }: EtcdStoreOptions): Promise<Members> {
     const grpc = await import('@grpc/grpc-js');
-    return new Members(grpc, endpoints, tls ? secure(grpc, tls) : grpc.credentials.createInsecure());
+    return new Members(grpc, endpoints, tls && readPems(tls));
   }
 
   unary<Res>(place: number, method: Method, request: object, options: MemberCallOptions): Promise<Res> {
@@ -74,7 +75,12 @@ export class Members {
   #client(place: number): Grpc.Client {
     let client = this.#clients.get(place);
     if (client === undefined) {
-      client = new this.#grpc.Client(target(this.endpoints[place] ?? ''), this.#credentials, CHANNEL_OPTIONS);
+      const { target, options, verify } = addressed(this.endpoints[place] ?? '');
+      const { createInsecure, createSsl } = this.#grpc.credentials;
+      const credentials = this.#pems
+        ? createSsl(this.#pems.ca, this.#pems.key, this.#pems.cert, verify)
+        : createInsecure();
+      client = new this.#grpc.Client(target, credentials, { ...CHANNEL_OPTIONS, ...options });
       this.#clients.set(place, client);
     }
     return client;
@@ -89,18 +95,39 @@ export class Members {
   }
 }
 
-function target(endpoint: string): string {
-  const host = endpoint.replace(/:\d+$/, '');
-  if (isIPv4(host)) return `ipv4:${endpoint}`;
-  return isIPv6(host.replace(/^\[(.*)\]$/, '$1')) ? `ipv6:${endpoint}` : `dns:${endpoint}`;
+/**
+ * TLS has no way to ask for a server by its address, and Node refuses to try: an address is asked for by a name that means
+ * nothing, and looked for in the certificate.
+ */
+function addressed(endpoint: string): {
+  readonly target: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly verify: Grpc.VerifyOptions;
+} {
+  const host = endpoint.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  const family = isIP(host);
+  if (family === 0) return { target: `dns:${endpoint}`, options: {}, verify: {} };
+  return {
+    target: `ipv${family}:${endpoint}`,
+    options: { 'grpc.ssl_target_name_override': 'etcd' },
+    verify: { checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate as PeerCertificate) },
+  };
 }
 
-function secure(grpc: typeof Grpc, tls: NonNullable<EtcdStoreOptions['tls']>): Grpc.ChannelCredentials {
+interface Pems {
+  readonly ca: Buffer | null;
+  readonly key: Buffer | null;
+  readonly cert: Buffer | null;
+}
+
+/** Throws invalid `store_bad_certificate`, naming the files. */
+function readPems(tls: NonNullable<EtcdStoreOptions['tls']>): Pems {
   const [ca = null, key = null, cert = null] = (['caFile', 'keyFile', 'certFile'] as const).map((name) =>
     pem(tls[name]),
   );
   try {
-    return grpc.credentials.createSsl(ca, key, cert);
+    createSecureContext({ ...(ca && { ca }), ...(key && { key }), ...(cert && { cert }) });
+    return { ca, key, cert };
   } catch (error) {
     const files = [tls.caFile, tls.keyFile, tls.certFile].filter((path) => path !== undefined);
     throw invalid(

@@ -1,14 +1,20 @@
-import { fileURLToPath } from 'node:url';
-import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
+import { readFile } from 'node:fs/promises';
+import type { MethodDefinition } from '@grpc/grpc-js';
+import type { Root, Type } from 'protobufjs';
 
 export type Method = MethodDefinition<object, object>;
 
-/** The parsed .proto file. */
-export class Schema {
-  readonly #definitions: PackageDefinition;
+const PACKAGE = 'etcdserverpb';
+/** 64-bit numbers and enumerations as text; what is absent has its default. */
+const PLAIN = { longs: String, enums: String, defaults: true } as const;
 
-  private constructor(definitions: PackageDefinition) {
-    this.#definitions = definitions;
+/** The parsed .proto file: etcd's methods by service and name. */
+export class Schema {
+  readonly #root: Root;
+  readonly #methods = new Map<string, Method>();
+
+  private constructor(root: Root) {
+    this.#root = root;
   }
 
   /** Parsed on the first use, once. */
@@ -20,16 +26,41 @@ export class Schema {
   static #loaded: Promise<Schema> | undefined;
 
   static async #parse(): Promise<Schema> {
-    const { load } = await import('@grpc/proto-loader');
-    const path = fileURLToPath(new URL('etcd.proto', import.meta.url));
-    return new Schema(await load(path, { keepCase: true, longs: String, enums: String, defaults: true }));
+    const text = await readFile(new URL('etcd.proto', import.meta.url), 'utf8');
+    const { default: protobuf } = await import('protobufjs');
+    return new Schema(protobuf.parse(text, { keepCase: true }).root);
   }
 
   /** `method('KV', 'Txn')` */
   method(service: string, name: string): Method {
-    const definition = this.#definitions[`etcdserverpb.${service}`];
-    const method = definition && !('format' in definition) ? definition[name] : undefined;
-    if (!method) throw new TypeError(`etcd's protocol has no method ${service}/${name} here`);
-    return method as Method;
+    const path = `/${PACKAGE}.${service}/${name}`;
+    const known =
+      this.#methods.get(path) ?? this.#define(path, this.#root.lookupService(`${PACKAGE}.${service}`).methods[name]);
+    this.#methods.set(path, known);
+    return known;
   }
+
+  #define(path: string, found: ReturnType<Root['lookupService']>['methods'][string] | undefined): Method {
+    found?.resolve();
+    const [request, response] = [found?.resolvedRequestType, found?.resolvedResponseType];
+    if (!found || !request || !response) throw new TypeError(`etcd's protocol has no method ${path} here`);
+    return {
+      path,
+      requestStream: found.requestStream === true,
+      responseStream: found.responseStream === true,
+      requestSerialize: (value) => encoded(request, value),
+      requestDeserialize: (bytes) => decoded(request, bytes),
+      responseSerialize: (value) => encoded(response, value),
+      responseDeserialize: (bytes) => decoded(response, bytes),
+    };
+  }
+}
+
+function encoded(type: Type, value: object): Buffer {
+  const { buffer, byteOffset, byteLength } = type.encode(type.fromObject(value)).finish();
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+function decoded(type: Type, bytes: Uint8Array): object {
+  return type.toObject(type.decode(bytes), PLAIN);
 }
