@@ -51,6 +51,11 @@ export class HandMadeBridge implements Disposable {
     return name;
   }
 
+  /** How many have been attached so far. */
+  get attached(): number {
+    return this.#attached;
+  }
+
   /** Of the one that was attached as number so many, from 0. */
   address(number: number): string {
     return `10.254.${1 + (number >> 8)}.${number & 255}`;
