@@ -85,6 +85,8 @@ export interface DataPortEntry {
   /** That needs it; several networks may use the same port. */
   readonly networkId: Id;
   readonly port: number;
+  /** true: what is not encrypted by the kernel (IPsec) is neither sent to that port nor taken from it. Absent: false. */
+  readonly encrypted?: boolean;
 }
 
 /** The underlay address of a node of the cluster, this one too. One for each node, whatever it has on how many networks. */

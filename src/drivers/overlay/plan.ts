@@ -55,7 +55,7 @@ export function planOverlay(network: NetworkRecord, ports: DataPorts): OverlayPl
     port,
     firewall: [
       ...network.pools.map((pool) => poolEntry(network, pool)),
-      { kind: 'dataPort', networkId: network.id, port },
+      { kind: 'dataPort', networkId: network.id, port, encrypted: options.encrypted },
     ],
   };
 }

@@ -91,6 +91,7 @@ class Lab {
   }
 
   assertAllReach(nodes = this.nodes, when = ''): void {
+    for (const { esp } of this.nodes) assert.deepEqual(esp.sentTwice, []);
     for (const one of nodes) {
       for (const other of nodes) {
         if (one !== other) assert.ok(one.reaches(other), `${one.address} reaches ${other.address} ${when}`);

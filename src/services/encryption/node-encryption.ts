@@ -9,6 +9,7 @@ import {
   Serial,
   silentLog,
   systemClock,
+  unavailable,
 } from '../../base/index.ts';
 import { requireFeature, type XfrmPolicy } from '../../kernel/index.ts';
 import type { ClusterStore, StoreLease, StoreOperation, UnderlayEncryption } from '../../model/index.ts';
@@ -21,7 +22,8 @@ import { firstRing, LIFETIME_MS, newest, published, retired, supposedAge } from 
 
 export interface NodeEncryptionDeps {
   readonly store: ClusterStore;
-  readonly self: { readonly id: Id; readonly address: () => Ip };
+  /** `address`: where others send to, as it is now; undefined: there is none, or it is not known yet. */
+  readonly self: { readonly id: Id; readonly address: () => Ip | undefined };
   /** The lease of this node's claim: what the node says of its keys ends with it. */
   readonly claim: () => Promise<StoreLease>;
   /** Default: the kernel's, where the thread is. */
@@ -41,8 +43,16 @@ const OVERHEAD = 8 + 8 + 3 + 2 + 16;
 const GRACE_MS = 60_000;
 /** How often the ring is looked after; a part of it at random, so that not all nodes do so at once. */
 const LOOK_MS = 300_000;
+/** What kernels that encrypt at all can do. */
+const ANY = '0.0.0.0' as Ip;
 const RETRY_MS = 2_000;
 const ATTEMPTS = 20;
+
+/** What this node has said of itself, with its revision. */
+interface Own {
+  readonly keys: NodeKeys;
+  readonly revision: number;
+}
 
 /** What there is while an encrypted network is held. */
 interface Session {
@@ -52,10 +62,12 @@ interface Session {
   readonly deriver: Deriver;
   /** False until everything that is in the store was told. */
   told: boolean;
-  /** What this node has said of itself, with its revision. */
-  own: { readonly keys: NodeKeys; readonly revision: number } | undefined;
+  /** Undefined: there is nothing yet, or it has to be made anew. */
+  own: Own | undefined;
   /** The newest key, and since when it has been that. */
   known: { readonly id: number; readonly since: number } | undefined;
+  /** An earlier process has left what it made, and nobody has flushed it since. */
+  readonly found: boolean;
   /** What the kernel is to let pass now, whoever takes it away. */
   policies: readonly XfrmPolicy[];
   readonly ends: (() => void)[];
@@ -92,13 +104,16 @@ export class NodeEncryption implements UnderlayEncryption {
   }
 
   requireSupport(): void {
-    const address = this.#deps.self.address();
+    const address = this.#deps.self.address() ?? ANY;
     if (this.#deps.requireSupport !== undefined) this.#deps.requireSupport(address);
     else requireFeature(familyOf(address) === 4 ? 'espGcm' : 'esp6Gcm');
   }
 
   async hold(networkId: Id): Promise<void> {
     this.requireSupport();
+    if (this.#deps.self.address() === undefined) {
+      throw unavailable('no_underlay', 'cannot encrypt between nodes: this one has no address for others yet');
+    }
     const first = this.#held.size === 0;
     this.#held.add(networkId);
     try {
@@ -107,7 +122,8 @@ export class NodeEncryption implements UnderlayEncryption {
         const changed = this.#change();
         await this.#serial.run('', () => this.#settle());
         if (this.#session?.own !== undefined) break;
-        if (attempt === ATTEMPTS) throw new Error('others were always faster');
+        if (attempt === ATTEMPTS)
+          throw unavailable('store_busy', 'cannot encrypt between nodes: others changed the keys all the time');
         await changed;
       }
     } catch (error) {
@@ -159,13 +175,14 @@ export class NodeEncryption implements UnderlayEncryption {
       told: false,
       own: undefined,
       known: undefined,
+      found: esp.policies().length > 0,
       policies: esp.policies(),
       ends: [],
       stale: new Map(),
     };
     this.#session = session;
     // Closed from the first moment, unless an earlier process has opened it already.
-    if (session.policies.length === 0) this.#allow(session, []);
+    if (!session.found) this.#allow(session, []);
     session.ends.push(this.#deps.store.onReachable((reachable) => reachable && this.#ask()));
     this.#lookLater(session);
   }
@@ -233,7 +250,10 @@ export class NodeEncryption implements UnderlayEncryption {
   }
 
   #allow(session: Session, send: readonly Association[]): void {
-    session.policies = policiesOf(this.#deps.self.address(), this.port, send);
+    const address = this.#deps.self.address();
+    // Then what is there stays: it lets nothing pass in clear.
+    if (address === undefined) return;
+    session.policies = policiesOf(address, this.port, send);
     session.table.setPolicies(session.policies);
   }
 
@@ -249,12 +269,16 @@ export class NodeEncryption implements UnderlayEncryption {
     }
     this.#noteAge(session, ring);
     const address = this.#deps.self.address();
+    // Told by `restore` when there is one.
+    if (address === undefined) return;
     if (session.own?.keys.address !== address) session.own = this.#adopted(session, ring, address);
     if (session.own === undefined) await this.#install(session, ring, address);
-    if (session.own === undefined) return;
-    const peers = peersOf(session.own.keys, session.view.current());
-    this.#apply(session, ring, session.own.keys, peers);
-    await this.#tell(session, progress(session.own.keys, ring, peers));
+    const { own } = session;
+    if (own === undefined) return;
+    const peers = peersOf(own.keys, session.view.current());
+    this.#apply(session, ring, own.keys, peers);
+    // Begun anew meanwhile?
+    if (session.own === own) await this.#tell(session, own, progress(own.keys, ring, peers));
   }
 
   #noteAge(session: Session, ring: Ring): void {
@@ -265,11 +289,11 @@ export class NodeEncryption implements UnderlayEncryption {
   }
 
   /** What an earlier process has said and made, if all of it is there. */
-  #adopted(session: Session, ring: Ring, address: Ip): Session['own'] {
+  #adopted(session: Session, ring: Ring, address: Ip): Own | undefined {
     const { view, table, deriver } = session;
     const found = view.nodes.get(this.#deps.self.id);
     table.compare();
-    if (found === undefined || found.value.address !== address) return undefined;
+    if (!session.found || found?.value.address !== address) return undefined;
     const peers = peersOf(found.value, view.current());
     const { receive, send } = deriver.derive(found.value, peers, ring);
     const policies = policiesOf(address, this.port, send);
@@ -345,12 +369,12 @@ export class NodeEncryption implements UnderlayEncryption {
     }
   }
 
-  async #tell(session: Session, keys: NodeKeys | undefined): Promise<void> {
-    if (keys === undefined || session.own === undefined) return;
-    const put = { put: nodeKey(keys.nodeId), value: keys, expect: session.own.revision };
+  async #tell(session: Session, own: Own, keys: NodeKeys | undefined): Promise<void> {
+    if (keys === undefined) return;
+    const put = { put: nodeKey(keys.nodeId), value: keys, expect: own.revision };
     const revision = await this.#commit([put], await this.#deps.claim());
-    if (revision === undefined) session.own = undefined;
-    else session.own = { keys, revision };
+    if (session.own !== own) return;
+    session.own = revision === undefined ? undefined : { keys, revision };
   }
 
   /** Retires keys that nobody sends with, and publishes a new one when it is time. */

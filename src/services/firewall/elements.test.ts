@@ -129,6 +129,8 @@ describe('elements of a cluster', () => {
 
   it('are its data ports, once for all networks', () => {
     assert.deepEqual(lines({ kind: 'dataPort', networkId: testId('e'), port: 4789 }), ['dataPorts 4789']);
+    const encrypted = { kind: 'dataPort', networkId: testId('e'), port: 4790, encrypted: true } as const;
+    assert.deepEqual(lines(encrypted), ['dataPorts 4790', 'encryptedPorts 4790']);
     assert.throws(() => elementsOf({ kind: 'dataPort', networkId: testId('e'), port: 0 }), /port 0/);
   });
 

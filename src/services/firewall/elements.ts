@@ -64,7 +64,7 @@ export function elementsOf(entry: FirewallEntry): readonly Element[] {
     case 'guard':
       return guardElements(entry);
     case 'dataPort':
-      return [dataPortElement(entry)];
+      return dataPortElements(entry);
     case 'node':
       return [nodeElement(entry)];
   }
@@ -151,9 +151,10 @@ function linkElement(entry: LinkEntry): Element {
   return { set: `links${family}`, key, comment: `network ${shortId(entry.networkId)}` };
 }
 
-function dataPortElement({ port }: DataPortEntry): Element {
+function dataPortElements({ port, encrypted = false }: DataPortEntry): Element[] {
   checkPorts(port);
-  return { set: 'dataPorts', key: String(port), comment: 'overlay networks' };
+  const element = { key: String(port), comment: 'overlay networks' };
+  return [{ set: 'dataPorts', ...element }, ...(encrypted ? [{ set: 'encryptedPorts', ...element } as const] : [])];
 }
 
 function nodeElement({ nodeId, address }: NodeEntry): Element {

@@ -71,6 +71,7 @@ describe('NftFirewall', () => {
       link('172.31.2.2', '172.31.2.3:6379', { networkId: testId('d') }),
       network('ov-eeeeeeeeeeee', '10.0.1.0/24', { networkId: testId('e'), internal: true, secluded: true }),
       { kind: 'dataPort', networkId: testId('e'), port: 4789 },
+      { kind: 'dataPort', networkId: testId('f'), port: 4790, encrypted: true },
       { kind: 'node', nodeId: testId('1'), address: parseIp('192.0.2.1') },
       { kind: 'node', nodeId: testId('2'), address: parseIp('2001:db8::2') },
       guard('veth1234567', '02:42:ac:1e:00:02', '172.30.0.2', 'fd00:30::2', 'fe80::42:acff:fe1e:2'),

@@ -15,6 +15,7 @@ export type SetName =
   | `${'specific' | 'wildcard'}${IpFamily}`
   | `nodes${IpFamily}`
   | 'dataPorts'
+  | 'encryptedPorts'
   | 'secluded'
   | 'local4'
   | GuardSetName;
@@ -69,6 +70,8 @@ table ${TABLE} {
   set dataPorts { type inet_service; }
   set nodes4 { type ipv4_addr; }
   set nodes6 { type ipv6_addr; }
+  # Those of encrypted networks: packets go by IPsec or not at all, whatever becomes of its policies.
+  set encryptedPorts { type inet_service; }
 
   # Ports published on an IPv4 loopback address.
   set local4 { type ipv4_addr . inet_proto . inet_service; }
@@ -97,12 +100,14 @@ ${setsText(6)}
   chain send {
     type filter hook output priority raw; policy accept;
     udp dport @dataPorts jump untracked
+    udp dport @encryptedPorts rt ipsec missing drop
   }
 
   # The kernel takes frames of overlay networks from anybody: only nodes may send them.
   chain input {
     type filter hook input priority filter; policy accept;
     iifname @secluded drop
+    udp dport @encryptedPorts meta secpath missing drop
     udp dport @dataPorts jump from_nodes
   }
   chain from_nodes {
