@@ -24,4 +24,6 @@ export interface UnderlayEncryption {
   restore(networkId: Id): void;
   /** After the network's link is gone; the last one takes everything away. Repeatable. */
   release(networkId: Id): Promise<void>;
+  /** After a restart, when every network that is still there was restored: takes away what belongs to none. Repeatable. */
+  sweep(): Promise<void>;
 }

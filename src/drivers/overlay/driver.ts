@@ -231,6 +231,7 @@ export class OverlayDriver implements NetworkDriver {
 
   /** Ports of containers go with their endpoints. */
   async sweep(known: KnownObjects): Promise<void> {
+    await this.#deps.encryption?.sweep();
     const orphans = this.#orphanLinks(known);
     if (orphans.length === 0) return;
     const bridges = new Set(orphans.map(({ index }) => index));

@@ -299,6 +299,7 @@ describe('encryption between nodes', () => {
     const [one] = lab.nodes as [TestNode];
     await one.encryption.close();
     await one.start().sweep();
+    await lab.clock.advance(0);
     assert.deepEqual([one.esp.associations(), one.esp.policies()], [[], []]);
     assert.equal(lab.cluster.row(nodeKey(one.id)), undefined);
   });

@@ -144,18 +144,16 @@ export class NodeEncryption implements UnderlayEncryption {
     await this.#serial.run('', () => this.#takeDown());
   }
 
-  /** At the start, when it is known what is held: what an earlier process has left is taken away. Repeatable. */
   async sweep(): Promise<void> {
-    await this.#serial.run('', async () => {
-      if (this.#held.size > 0 || this.#session !== undefined) return;
-      try {
-        using esp = this.#openEsp(() => {});
-        new KernelTable(esp).clear();
-      } catch (error) {
-        this.#log.debug({ reason: messageOf(error) }, 'nothing of encryption to sweep');
-      }
-      await this.#withdraw();
-    });
+    if (this.#held.size > 0 || this.#session !== undefined) return;
+    try {
+      using esp = this.#openEsp(() => {});
+      new KernelTable(esp).clear();
+    } catch (error) {
+      this.#log.debug({ reason: messageOf(error) }, 'nothing of encryption to sweep');
+    }
+    // Nobody waits for a store that may be away.
+    void this.#serial.run('', () => (this.#held.size > 0 ? undefined : this.#withdraw()));
   }
 
   /** Stops looking; the kernel goes on. */
