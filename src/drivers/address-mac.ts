@@ -1,14 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { type Id, type Ip, ipBytes, type Mac, macFromBytes } from '../base/index.ts';
+import { createHash } from 'node:crypto';
+import { type Id, locallyAdministered, type Mac, macOfAddress } from '../base/index.ts';
 import type { AttachSpec } from '../model/index.ts';
 
-/**
- * `02:42:` and the four bytes of the address: locally administered, unique on the link as long as the address is, and the
- * same whenever the address is given again, so that neighbours' caches stay right. Without an address: random.
- */
-export function macOfAddress(ip: Ip | undefined): Mac {
-  return locallyAdministered(ip === undefined ? randomBytes(4) : ipBytes(ip).subarray(-4));
-}
+export { macOfAddress };
 
 /**
  * Of an endpoint that was given none: of its IPv4 address; without one (that of a DHCP server, for example, is not known yet)
@@ -23,8 +17,4 @@ export function macOfEndpoint({ mac, ipv4, ownerId, network }: AttachSpec): Mac 
 /** Of a link that is a network's own: the same whenever it is made. */
 export function macOfNetwork(id: Id): Mac {
   return locallyAdministered(createHash('sha256').update(id).digest().subarray(0, 4));
-}
-
-function locallyAdministered(low: Uint8Array): Mac {
-  return macFromBytes(Uint8Array.of(0x02, 0x42, ...low));
 }

@@ -56,6 +56,8 @@ export interface EndpointRecord {
   readonly mac?: Mac;
   /** Where a DHCP server gave `ipv4`. */
   readonly lease?: Lease;
+  /** Made by the engine so that the sandbox has a way out: not one of the container's networks. */
+  readonly wayOut?: true;
   /** Interface name inside the sandbox (`eth0`); absent on host and none networks. */
   readonly ifname?: string;
   /** What the driver wants to remember to detach and restore it: host link names, indexes … Plain JSON. */

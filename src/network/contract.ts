@@ -36,6 +36,8 @@ export interface AttachRequest {
   /** All DNS names, in order (container name, aliases, short id, hostname). */
   readonly dnsNames: readonly string[];
   readonly request: EndpointRequest;
+  /** As {@link EndpointRecord.wayOut}. */
+  readonly wayOut?: true;
 }
 
 /**
@@ -50,6 +52,8 @@ export interface Networks {
   find(ref: string): NetworkRecord;
   list(): readonly NetworkRecord[];
   endpointsOf(networkId: Id): readonly EndpointRecord[];
+  /** Of global scope: the nodes that have endpoints on it, by name. Empty where the cluster cannot say. */
+  peersOf(networkId: Id): Promise<readonly { readonly name: string; readonly ip: Ip }[]>;
   /** Frames that were not an endpoint's own, dropped since the packet filter's tables were last made; only guarded ones. */
   spoofedFrames(networkId: Id): ReadonlyMap<Id, number>;
   /** Removes the unused, not predefined ones that `keep` does not hold; returns their names. */
@@ -70,7 +74,7 @@ export interface Sandboxes {
   /** Detaches all, removes the namespace; repeatable, also for unknown ids. */
   close(sandboxId: Id): Promise<void>;
   get(sandboxId: Id): SandboxRecord | undefined;
-  /** In the order in which they were attached. */
+  /** In the order in which they were attached, without those of {@link EndpointRecord.wayOut}. */
   endpoints(sandboxId: Id): readonly EndpointRecord[];
   /** Replaces what the sandbox may reach of its neighbours on networks without icc. */
   setLinks(sandboxId: Id, links: readonly SandboxLink[]): Promise<void>;
@@ -79,7 +83,7 @@ export interface Sandboxes {
   /**
    * Keeps configured addresses for their owner, while it is stopped too: dynamic allocation passes them by. Several owners
    * may have the same one reserved; attaching the second of them is refused. Replaces what the owner had reserved. Refuses
-   * an address outside the network's subnets.
+   * an address outside the network's subnets. On a network of global scope only this host keeps them: another may take one.
    */
   reserve(ownerId: Id, addresses: readonly { readonly networkId: Id; readonly ip: Ip }[]): void;
   unreserve(ownerId: Id): void;

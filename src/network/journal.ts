@@ -38,12 +38,15 @@ const NETWORKS = 'networks/';
 const SANDBOXES = 'sandboxes/';
 const ENDPOINTS = 'endpoints/';
 const UNFINISHED = 'unfinished/';
+const HERE = 'here/';
 
 export const put = {
   network: (network: NetworkRecord): StoreOperation => ({ put: `${NETWORKS}${network.id}`, value: network }),
   sandbox: (sandbox: SandboxRecord): StoreOperation => ({ put: `${SANDBOXES}${sandbox.id}`, value: sandbox }),
   endpoint: (stored: StoredEndpoint): StoreOperation => ({ put: `${ENDPOINTS}${stored.endpoint.id}`, value: stored }),
   unfinished: (id: Id, value: Unfinished): StoreOperation => ({ put: `${UNFINISHED}${id}`, value }),
+  /** A network of global scope exists in this host's kernel. */
+  here: (id: Id, value: MadeHere): StoreOperation => ({ put: `${HERE}${id}`, value }),
 };
 
 export const drop = {
@@ -51,7 +54,13 @@ export const drop = {
   sandbox: (id: Id): StoreOperation => ({ delete: `${SANDBOXES}${id}` }),
   endpoint: (id: Id): StoreOperation => ({ delete: `${ENDPOINTS}${id}` }),
   unfinished: (id: Id): StoreOperation => ({ delete: `${UNFINISHED}${id}` }),
+  here: (id: Id): StoreOperation => ({ delete: `${HERE}${id}` }),
 };
+
+/** What the driver wants to remember of a network of global scope on this host alone. */
+export interface MadeHere {
+  readonly state?: NetworkRecord['driverState'];
+}
 
 export interface StoredState {
   readonly networks: readonly NetworkRecord[];
@@ -59,6 +68,7 @@ export interface StoredState {
   /** In the order of attachment. */
   readonly endpoints: readonly StoredEndpoint[];
   readonly unfinished: readonly { readonly id: Id; readonly what: Unfinished }[];
+  readonly here: ReadonlyMap<Id, MadeHere>;
 }
 
 export async function loadUnfinished(store: Store): Promise<StoredState['unfinished']> {
@@ -67,16 +77,18 @@ export async function loadUnfinished(store: Store): Promise<StoredState['unfinis
 }
 
 export async function loadState(store: Store): Promise<StoredState> {
-  const [networks, sandboxes, endpoints, unfinished] = await Promise.all([
+  const [networks, sandboxes, endpoints, unfinished, here] = await Promise.all([
     store.list<NetworkRecord>(NETWORKS),
     store.list<SandboxRecord>(SANDBOXES),
     store.list<StoredEndpoint>(ENDPOINTS),
     loadUnfinished(store),
+    store.list<MadeHere>(HERE),
   ]);
   return {
     networks: networks.map(({ value }) => value),
     sandboxes: sandboxes.map(({ value }) => value),
     endpoints: endpoints.map(({ value }) => value).sort((a, b) => a.order - b.order),
     unfinished,
+    here: new Map(here.map(({ key, value }) => [key.slice(HERE.length) as Id, value])),
   };
 }

@@ -22,9 +22,12 @@ export function isPredefined(name: string): boolean {
   return PREDEFINED.has(name);
 }
 
-/** The default bridge has no name resolution of ours. */
-export function resolvesNames(network: LiveNetwork): boolean {
-  return network.driver?.traits.resolvesNames === true && !isPredefined(network.record.name);
+/** Docker's name of the network by which sandboxes get out that have no other way. */
+export const GATEWAY_NETWORK = 'docker_gwbridge';
+
+/** The default bridge has no name resolution of ours, nor has the gateway network. */
+export function resolvesNames({ driver, record }: LiveNetwork): boolean {
+  return driver?.traits.resolvesNames === true && !isPredefined(record.name) && record.name !== GATEWAY_NETWORK;
 }
 
 export function assertNotRemoving(state: NetworkState, network: LiveNetwork): void {

@@ -1,5 +1,6 @@
 import { type Clock, type Id, type Log, runAll, Serial, silentLog, systemClock } from '../base/index.ts';
 import type {
+  Cluster,
   EventSink,
   Firewall,
   Ipam,
@@ -13,7 +14,8 @@ import type {
 } from '../model/index.ts';
 import type { ResolvConf } from '../services/dns/index.ts';
 import type { Networks, Sandboxes } from './contract.ts';
-import { AddressBook, Attacher, LentAddresses, Wiring } from './endpoints/index.ts';
+import { AddressBook, Attacher, LentAddresses, WayOut, Wiring } from './endpoints/index.ts';
+import { GlobalEndpoints, GlobalNetworkList, Presence, RemoteEndpoints, takePart } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { NetworkManager } from './networks.ts';
 import { type DefaultBridge, makePredefined } from './predefined.ts';
@@ -35,6 +37,8 @@ export interface NetworkingDeps {
   readonly drivers: readonly NetworkDriver[];
   readonly host: SandboxHost;
   readonly events: EventSink;
+  /** Absent: all networks are of this host alone. Begun by {@link Networking.start}. */
+  readonly cluster?: Cluster;
   /** The host's resolv.conf, as it is now. */
   readonly hostResolvConf: () => ResolvConf;
   readonly clock?: Clock;
@@ -83,12 +87,22 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
     { relayPublished },
   );
   const turns = new Serial<Id>();
-  const { leases } = deps;
+  const networkTurns = new Serial<Id>();
+  const { leases, cluster } = deps;
   const lent = new LentAddresses({ state, store, wiring, host, resolver, leases, turns, log });
+  const remote = cluster === undefined ? undefined : new RemoteEndpoints({ cluster, state, resolver, log });
+  const presence = new Presence({ state, store, firewall, remote, turns: networkTurns, log });
+  const global = new GlobalEndpoints({ cluster });
+  const globalNetworks =
+    cluster === undefined
+      ? undefined
+      : new GlobalNetworkList({ cluster, state, store, presence, drivers, events, log });
   const attacher = new Attacher({
     state,
     store,
     addresses,
+    global,
+    presence,
     wiring,
     lent,
     firewall,
@@ -101,22 +115,28 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const hostServers = (): ResolvConf['servers'] => hostResolvConf().servers;
   const networks = new NetworkManager({
     ...{ state, store, ipam, addresses, firewall, host, drivers, events, hostServers, clock, log },
+    global: globalNetworks,
   });
+  const wayOut = new WayOut({ attacher, network: () => networks.gatewayNetwork() });
   const sandboxes = new SandboxManager(
     {
-      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns },
+      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns, wayOut, global, presence },
       ...{ firewall, resolver, host, drivers, hostResolvConf, log },
     },
     { netnsDir },
   );
+  let endOfPart = (): void => {};
   return {
     networks,
     sandboxes,
     reconciler: (processOf) =>
-      new Reconciler({ state, store, drivers, host, firewall, wiring, turns, netnsDir, processOf, log }),
+      new Reconciler({ state, store, drivers, host, firewall, wiring, turns, networkTurns, netnsDir, processOf, log }),
     watch: (reconciler) => watchHost({ state, host, reconciler, netnsDir, clock, log }),
     start: async (alive) => {
       await sandboxes.restore(alive);
+      if (cluster !== undefined && remote !== undefined && globalNetworks !== undefined) {
+        endOfPart = takePart({ cluster, networks: globalNetworks, remote, state, sandboxes, events, log });
+      }
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});
     },
     settle: async (reconciler) => {
@@ -124,6 +144,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
       await sweepLinks({ state, store, drivers, log });
     },
     stop: async () => {
+      endOfPart();
       lent.stop();
       const all = [...state.sandboxes.values()];
       await runAll(

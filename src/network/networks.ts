@@ -12,6 +12,7 @@ import {
   messageOf,
   newId,
   runAll,
+  Serial,
   shortId,
   silentLog,
   systemClock,
@@ -29,9 +30,11 @@ import type {
 } from '../model/index.ts';
 import type { Networks } from './contract.ts';
 import { type AddressBook, guardsOf } from './endpoints/index.ts';
+import type { GlobalNetworkList } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put } from './journal.ts';
-import { assertNotRemoving, findNetwork, isPredefined } from './lookup.ts';
+import { assertNotRemoving, findNetwork, GATEWAY_NETWORK, isPredefined } from './lookup.ts';
+import { gatewayNetworkRequest } from './predefined.ts';
 import { checkForeignAddresses, driverFor, type PlannedNetwork, planNetwork, poolRequests } from './request.ts';
 import type { LiveNetwork, NetworkState } from './state.ts';
 import { Undo } from './undo.ts';
@@ -45,6 +48,8 @@ export interface NetworkManagerDeps {
   readonly host: Pick<SandboxHost, 'busySubnets'>;
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
   readonly events: EventSink;
+  /** Absent: this host is in no cluster. */
+  readonly global?: GlobalNetworkList | undefined;
   /** Addresses that new pools stay clear of: the host's resolvers. */
   readonly hostServers: () => readonly Ip[];
   readonly clock?: Clock;
@@ -54,6 +59,7 @@ export interface NetworkManagerDeps {
 export class NetworkManager implements Networks {
   readonly #deps: NetworkManagerDeps;
   readonly #clock: Clock;
+  readonly #making = new Serial();
   readonly #log: Log;
 
   constructor(deps: NetworkManagerDeps) {
@@ -69,6 +75,15 @@ export class NetworkManager implements Networks {
   /** One of the daemon's own: `bridge`, `host`, `none`. */
   async createPredefined(request: NetworkRequest): Promise<NetworkRecord> {
     return (await this.#create(request, true)).network;
+  }
+
+  /** The network by which sandboxes get out that have no other way; users may have made it before, as they like. */
+  gatewayNetwork(): Promise<NetworkRecord> {
+    const { state } = this.#deps;
+    return this.#making.run('', async () => {
+      const known = state.networkByName(GATEWAY_NETWORK)?.record;
+      return known ?? (await this.#create(gatewayNetworkRequest(), false)).network;
+    });
   }
 
   async remove(ref: string): Promise<NetworkRecord> {
@@ -88,6 +103,7 @@ export class NetworkManager implements Networks {
     assertNotRemoving(state, network);
     this.#assertUnused(network);
     using _removal = state.startRemoval(id);
+    if (network.record.scope === 'global') return await this.#removeGlobal(network.record);
     await store.commit([drop.network(id), put.unfinished(id, { kind: 'network', network: network.record })]);
     await runAll(
       [
@@ -113,6 +129,11 @@ export class NetworkManager implements Networks {
 
   endpointsOf(networkId: Id): readonly EndpointRecord[] {
     return this.#deps.state.endpointsOf(networkId).map(({ record }) => record);
+  }
+
+  async peersOf(networkId: Id): Promise<readonly { readonly name: string; readonly ip: Ip }[]> {
+    const { state, global } = this.#deps;
+    return state.networks.get(networkId)?.record.scope === 'global' ? ((await global?.peersOf(networkId)) ?? []) : [];
   }
 
   spoofedFrames(networkId: Id): ReadonlyMap<Id, number> {
@@ -153,6 +174,7 @@ export class NetworkManager implements Networks {
       findByName: (name: string) => state.networkByName(name)?.record,
       taken: new Set(all.map(({ record }) => record.driver)),
       predefined,
+      clustered: this.#deps.global !== undefined,
     };
     const plan = planNetwork(request, context);
     const driver = driverFor(plan, context);
@@ -161,6 +183,7 @@ export class NetworkManager implements Networks {
     const id = newId();
     const others = all.filter(({ record }) => record.driver === plan.driver).map(({ record }) => record);
     driver?.validate({ ...plan, id, pools: plan.ipam.requested }, others);
+    if (plan.scope === 'global' && driver !== undefined) return await this.#createGlobal(id, plan, driver);
     await using undo = new Undo({ log: this.#log }, `create network "${plan.name}"`);
     const pools = this.#requestPools(id, { plan, driver }, undo);
     const created = String(this.#clock.nowNanos());
@@ -187,14 +210,11 @@ export class NetworkManager implements Networks {
     undo: Undo,
   ): readonly NetworkPool[] {
     if (driver === undefined || !driver.traits.usesIpam) return [];
-    const { ipam, host, hostServers } = this.#deps;
+    const { ipam } = this.#deps;
     undo.defer(() => ipam.releasePools(id));
     const request = { ...plan, id, pools: plan.ipam.requested };
     const requests = poolRequests(plan);
-    const chosen = requests.some(
-      (pool) => pool.request.subnet === undefined || isUnspecifiedIp(pool.request.subnet.ip),
-    );
-    const busy = chosen ? [...host.busySubnets(), ...hostServers().map(hostCidr)] : [];
+    const busy = this.#busyFor(requests);
     return requests.map(({ family, request: pool }) =>
       ipam.requestPool(id, pool, {
         family,
@@ -203,6 +223,46 @@ export class NetworkManager implements Networks {
         busy,
       }),
     );
+  }
+
+  /** What subnets of our choice stay clear of: those of the host, and of networks of global scope. */
+  #busyFor(requests: ReturnType<typeof poolRequests>): readonly Cidr[] {
+    const { host, hostServers, state } = this.#deps;
+    const isChosen = ({ request: { subnet } }: (typeof requests)[number]): boolean =>
+      subnet === undefined || isUnspecifiedIp(subnet.ip);
+    if (!requests.some(isChosen)) return [];
+    const global = [...state.networks.values()].filter(({ record }) => record.scope === 'global');
+    const subnets = global.flatMap(({ record }) => record.pools.map(({ subnet }) => subnet));
+    return [...host.busySubnets(), ...hostServers().map(hostCidr), ...subnets];
+  }
+
+  /** Known everywhere, and in no kernel before somebody joins. */
+  async #createGlobal(
+    id: Id,
+    plan: PlannedNetwork,
+    driver: NetworkDriver,
+  ): Promise<{ readonly network: NetworkRecord; readonly warning: string }> {
+    const { global } = this.#deps;
+    if (global === undefined) throw forbidden('swarm_inactive', 'this host is in no cluster');
+    const request = { ...plan, id, pools: plan.ipam.requested };
+    const requests = poolRequests(plan).map(({ family, request: pool }) => ({
+      ...{ family, request: pool },
+      wantsGateway: driver.traits.allocatesGateway && (driver.wantsGateway?.(request, family) ?? true),
+    }));
+    const { needed = false, chosen } = driver.identifier?.(request) ?? {};
+    const created = String(this.#clock.nowNanos());
+    const busy = this.#busyFor(requests);
+    const vni = chosen === undefined ? {} : { vni: chosen };
+    const network = await global.create({ ...plan, id, created, requests, busy, needsVni: needed, ...vni });
+    return { network, warning: '' };
+  }
+
+  async #removeGlobal(record: NetworkRecord): Promise<void> {
+    const { global, state, store } = this.#deps;
+    if (global !== undefined) return await global.remove(record);
+    // Known from a cluster that this host is in no longer.
+    await store.commit([drop.network(record.id)]);
+    state.deleteNetwork(record.id);
   }
 
   #assertUnused({ record }: LiveNetwork): void {

@@ -1,5 +1,6 @@
 import { type Log, messageOf } from '../base/index.ts';
 import type { NetworkRecord, NetworkRequest, PoolRequest } from '../model/index.ts';
+import { GATEWAY_NETWORK } from './lookup.ts';
 import type { NetworkManager } from './networks.ts';
 import type { NetworkState } from './state.ts';
 
@@ -49,6 +50,20 @@ export function defaultBridgeRequest(bridge: DefaultBridge): NetworkRequest {
       'com.docker.network.driver.mtu': String(mtu),
     },
     ipam: { pools: bridge.pools ?? [] },
+  };
+}
+
+/** As Docker makes it: no words between containers, and a way out. Made when it is needed. */
+export function gatewayNetworkRequest(): NetworkRequest {
+  return {
+    name: GATEWAY_NETWORK,
+    driver: 'bridge',
+    enableIpv4: true,
+    options: {
+      'com.docker.network.bridge.enable_icc': 'false',
+      'com.docker.network.bridge.enable_ip_masquerade': 'true',
+      'com.docker.network.bridge.name': 'fairway_gwbridge',
+    },
   };
 }
 

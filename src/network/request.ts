@@ -8,7 +8,7 @@ import {
   notFound,
   unavailable,
 } from '../base/index.ts';
-import type { NetworkDriver, NetworkRecord, NetworkRequest, PoolRequest } from '../model/index.ts';
+import type { NetworkDriver, NetworkRecord, NetworkRequest, PoolRequest, Scope } from '../model/index.ts';
 import { checkPoolRequests } from '../services/ipam/index.ts';
 import { dhcpTimeoutSeconds } from './endpoints/index.ts';
 import { isPredefined } from './lookup.ts';
@@ -22,6 +22,8 @@ export interface RequestContext {
   readonly taken: ReadonlySet<string>;
   /** Made by the daemon itself. */
   readonly predefined: boolean;
+  /** This host is in a cluster: networks may be of global scope. */
+  readonly clustered: boolean;
 }
 
 const DEFAULT_DRIVER = 'bridge';
@@ -31,14 +33,14 @@ const IPAM_DRIVERS = new Set(['default', 'null', 'dhcp']);
 /** Checks all that can be said of a request without the kernel, and fills in what it leaves out. */
 export function planNetwork(request: NetworkRequest, context: RequestContext): PlannedNetwork {
   checkName(request.name, context.predefined);
-  checkScope(request);
+  const scope = scopeOf(request, context);
   const merged = request.configFrom === undefined ? request : mergeConfig(request, context);
   const families = enabledFamilies(merged);
   const requested = merged.ipam?.pools ?? [];
   checkPoolRequests(requested);
   return {
     name: request.name,
-    scope: 'local',
+    scope,
     driver: request.configOnly === true ? 'null' : (request.driver ?? DEFAULT_DRIVER),
     ...families,
     internal: request.internal ?? false,
@@ -104,12 +106,28 @@ function checkName(name: string, predefined: boolean): void {
   }
 }
 
-function checkScope(request: NetworkRequest): void {
-  if (request.configOnly === true) return;
-  if (request.driver === 'overlay' || request.ingress === true) throw notSwarmManager();
-  if (request.scope === 'global') {
+function scopeOf(request: NetworkRequest, { clustered, drivers }: RequestContext): Scope {
+  if (request.configOnly === true) return 'local';
+  const name = request.driver ?? DEFAULT_DRIVER;
+  if (request.ingress === true || (name === 'overlay' && !clustered)) throw notSwarmManager();
+  if (request.scope === 'global' && !clustered) {
     throw forbidden('swarm_inactive', 'cannot create a swarm scoped network when swarm is not active');
   }
+  const traits = drivers.get(name)?.traits;
+  const scope = request.scope ?? traits?.scope ?? 'local';
+  if (traits === undefined || scope === traits.scope) return scope;
+  if (scope === 'global' && traits.mayBeGlobal === true) return checkGlobalAddresses(request);
+  throw invalid(
+    'invalid_scope',
+    `cannot create network "${request.name}": ${name} networks cannot be of ${scope} scope`,
+  );
+}
+
+/** Hosts agree on addresses that are ours to give. */
+function checkGlobalAddresses(request: NetworkRequest): Scope {
+  const driver = ipamDriver(request);
+  if (driver === 'default') return 'global';
+  throw invalid('ipam_driver_unsuitable', `networks of global scope cannot use IPAM driver "${driver}"`);
 }
 
 function notSwarmManager(): FairwayError {

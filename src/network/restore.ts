@@ -1,7 +1,8 @@
 import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
 import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
-import type { AddressBook, Attacher, LentAddresses, Wiring } from './endpoints/index.ts';
+import type { AddressBook, Attacher, LentAddresses, WayOut, Wiring } from './endpoints/index.ts';
 import { dnsEndpoint, flowsOf, guardsOf } from './endpoints/index.ts';
+import { type Presence, withState } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
 import { knownObjects } from './reconcile/index.ts';
@@ -15,6 +16,8 @@ export interface RestoreDeps {
   readonly attacher: Attacher;
   readonly wiring: Wiring;
   readonly lent: LentAddresses;
+  readonly wayOut: WayOut;
+  readonly presence: Presence;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;
@@ -33,7 +36,7 @@ export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: Sand
     await attempt(log, `clean up after unfinished ${what.kind} ${id}`, () => cleanUp(deps, id, what));
   }
   for (const record of stored.networks) {
-    await attempt(log, `restore network "${record.name}"`, () => restoreNetwork(deps, record));
+    await attempt(log, `restore network "${record.name}"`, () => restoreNetwork(deps, record, stored));
   }
   for (const record of stored.sandboxes) {
     await attempt(log, `restore sandbox ${record.id}`, () => restoreSandbox(deps, record, stored));
@@ -57,6 +60,7 @@ export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: Sand
     await attempt(log, `close sandbox ${sandbox.record.id}`, () => deps.attacher.close(sandbox));
   }
   await Promise.all(services);
+  await attempt(log, 'remove networks of the cluster that nobody here is on', () => deps.presence.unmakeUnused());
 }
 
 /** Removes links that carry our mark and belong to nothing; at any time, for what is being made is known. */
@@ -106,9 +110,19 @@ async function detach(deps: RestoreDeps, { driver, spec, state }: Leftover): Pro
   await deps.drivers.get(driver)?.detach(spec, state);
 }
 
-async function restoreNetwork(deps: RestoreDeps, record: NetworkRecord): Promise<void> {
+async function restoreNetwork(deps: RestoreDeps, record: NetworkRecord, { here }: StoredState): Promise<void> {
   const { state, ipam, drivers, store } = deps;
   const driver = record.configOnly ? undefined : drivers.get(record.driver);
+  if (record.scope === 'global') {
+    const made = here.get(record.id);
+    const own = withState(record, made?.state);
+    state.setNetwork({ record: own, driver, setup: { firewall: [] } });
+    if (made === undefined) return;
+    state.made.add(record.id);
+    const setup = await driver?.restoreNetwork(own);
+    if (setup !== undefined) state.setNetwork({ record: own, driver, setup });
+    return;
+  }
   for (const pool of record.pools) ipam.reservePool(record.id, pool, driver?.traits.allocatesGateway === false);
   // Known even when its driver fails: it can be inspected and removed.
   state.setNetwork({ record, driver, setup: { firewall: [] } });
@@ -146,4 +160,5 @@ async function restoreServices(deps: RestoreDeps, sandbox: LiveSandbox): Promise
     ...named.map((endpoint) => deps.resolver.addEndpoint(endpoint)),
     deps.wiring.restoreServices(sandbox),
   ]);
+  await deps.wayOut.adjust(sandbox);
 }

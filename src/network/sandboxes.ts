@@ -1,4 +1,4 @@
-import { type Id, type Log, notFound, type Serial, shortId, silentLog } from '../base/index.ts';
+import { type Id, type Log, notFound, runAll, type Serial, shortId, silentLog } from '../base/index.ts';
 import type {
   EndpointRecord,
   Firewall,
@@ -21,8 +21,10 @@ import {
   namespaceName,
   type ReservedAddress,
   sandboxResolvConf,
+  type WayOut,
   type Wiring,
 } from './endpoints/index.ts';
+import type { GlobalEndpoints, Presence } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put, THIS_BOOT } from './journal.ts';
 import { restoreEverything } from './restore.ts';
@@ -37,6 +39,9 @@ export interface SandboxManagerDeps {
   readonly attacher: Attacher;
   readonly wiring: Wiring;
   readonly lent: LentAddresses;
+  readonly wayOut: WayOut;
+  readonly global: GlobalEndpoints;
+  readonly presence: Presence;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;
@@ -71,13 +76,24 @@ export class SandboxManager implements Sandboxes {
   }
 
   attach(request: AttachRequest): Promise<EndpointRecord> {
-    return this.#turns.run(request.sandboxId, () => this.#deps.attacher.attach(this.#live(request.sandboxId), request));
+    return this.#turns.run(request.sandboxId, async () => {
+      const sandbox = this.#live(request.sandboxId);
+      const { attacher, wayOut } = this.#deps;
+      const record = await attacher.attach(sandbox, request);
+      await using undo = new Undo({ log: this.#log }, `attach to network "${request.network}"`);
+      undo.defer(() => attacher.detach(sandbox, record.networkId));
+      await wayOut.adjust(sandbox);
+      undo.keep();
+      return record;
+    });
   }
 
   detach(sandboxId: Id, networkId: Id): Promise<void> {
     return this.#turns.run(sandboxId, async () => {
       const sandbox = this.#deps.state.sandboxes.get(sandboxId);
-      if (sandbox !== undefined) await this.#deps.attacher.detach(sandbox, networkId);
+      if (sandbox === undefined) return;
+      const { attacher, wayOut } = this.#deps;
+      await runAll([() => attacher.detach(sandbox, networkId), () => wayOut.adjust(sandbox)], 'cannot detach');
     });
   }
 
@@ -93,7 +109,8 @@ export class SandboxManager implements Sandboxes {
   }
 
   endpoints(sandboxId: Id): readonly EndpointRecord[] {
-    return (this.#deps.state.sandboxes.get(sandboxId)?.endpoints ?? []).map(({ record }) => record);
+    const all = this.#deps.state.sandboxes.get(sandboxId)?.endpoints ?? [];
+    return all.map(({ record }) => record).filter(({ wayOut }) => wayOut !== true);
   }
 
   setLinks(sandboxId: Id, links: readonly SandboxLink[]): Promise<void> {
@@ -113,7 +130,8 @@ export class SandboxManager implements Sandboxes {
     return this.#turns.run(sandboxId, async () => {
       const sandbox = this.#live(sandboxId);
       const renamed = sandbox.endpoints.map((endpoint) => {
-        const { networkId } = endpoint.record;
+        const { networkId, wayOut } = endpoint.record;
+        if (wayOut === true) return endpoint;
         return { ...endpoint, record: { ...endpoint.record, name, dnsNames: dnsNames(networkId) } };
       });
       await this.#deps.store.commit(renamed.map(({ order, record }) => put.endpoint({ order, endpoint: record })));
@@ -122,6 +140,7 @@ export class SandboxManager implements Sandboxes {
         this.#deps.state.addEndpoint(endpoint);
         const named = dnsEndpoint(endpoint);
         if (named !== undefined) await this.#deps.resolver.addEndpoint(named);
+        if (endpoint.network.record.scope === 'global') await this.#deps.global.rename(endpoint.record);
       }
     });
   }
@@ -133,11 +152,14 @@ export class SandboxManager implements Sandboxes {
       // Addresses that a server lends are not ours to keep.
       return network !== undefined && !isLent(network.record);
     });
-    this.#deps.addresses.reserve(ownerId, known);
+    const isGlobal = ({ networkId }: ReservedAddress): boolean => networks.get(networkId)?.record.scope === 'global';
+    const local = known.filter((address) => !isGlobal(address));
+    this.#deps.global.reserve(ownerId, known.filter(isGlobal), (id) => networks.get(id)?.record);
+    this.#deps.addresses.reserve(ownerId, local);
   }
 
   unreserve(ownerId: Id): void {
-    this.#deps.addresses.unreserve(ownerId);
+    this.reserve(ownerId, []);
   }
 
   restore(alive: (sandbox: SandboxRecord) => boolean): Promise<void> {

@@ -61,16 +61,24 @@ export function newLiveSandbox(record: SandboxRecord): LiveSandbox {
 export class NetworkState {
   readonly networks = new Map<Id, LiveNetwork>();
   readonly sandboxes = new Map<Id, LiveSandbox>();
-  readonly #names = new Map<string, Id>();
+  /** Networks of global scope that exist in this host's kernel now. */
+  readonly made = new Set<Id>();
+  readonly #names = new Map<string, Set<Id>>();
   readonly #claimedNames = new Set<string>();
   readonly #endpoints = new Map<Id, Map<Id, LiveEndpoint>>();
   readonly #joining = new Map<Id, Map<string, string>>();
   readonly #removing = new Set<Id>();
   #order = 0;
 
+  /** Of a name that a network of this host and one of the cluster both have, this host's: the other goes by its id. */
   networkByName(name: string): LiveNetwork | undefined {
-    const id = this.#names.get(name);
-    return id === undefined ? undefined : this.networks.get(id);
+    const all = [...(this.#names.get(name) ?? [])].flatMap((id) => this.networks.get(id) ?? []);
+    return all.find(({ record }) => record.scope === 'local') ?? all[0];
+  }
+
+  /** Whether the network exists in this host's kernel: one of global scope does while endpoints of this host are on it. */
+  isHere({ record }: LiveNetwork): boolean {
+    return record.scope === 'local' || this.made.has(record.id);
   }
 
   /** Keeps the name until the disposal, so that of two creations at once one fails. */
@@ -82,15 +90,22 @@ export class NetworkState {
     return { [Symbol.dispose]: () => this.#claimedNames.delete(name) };
   }
 
+  networksHere(): readonly Id[] {
+    return [...this.networks.values()].flatMap((network) => (this.isHere(network) ? [network.record.id] : []));
+  }
+
   setNetwork(network: LiveNetwork): void {
-    this.networks.set(network.record.id, network);
-    this.#names.set(network.record.name, network.record.id);
+    const { id, name } = network.record;
+    this.networks.set(id, network);
+    this.#names.set(name, (this.#names.get(name) ?? new Set()).add(id));
   }
 
   deleteNetwork(id: Id): void {
     const name = this.networks.get(id)?.record.name;
     this.networks.delete(id);
-    if (name !== undefined && this.#names.get(name) === id) this.#names.delete(name);
+    const namesakes = name === undefined ? undefined : this.#names.get(name);
+    namesakes?.delete(id);
+    if (name !== undefined && namesakes?.size === 0) this.#names.delete(name);
     this.#endpoints.delete(id);
   }
 

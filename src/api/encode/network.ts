@@ -1,4 +1,4 @@
-import { cidrText, type Id, rfc3339Nano } from '../../base/index.ts';
+import { cidrText, type Id, type Ip, rfc3339Nano } from '../../base/index.ts';
 import type { EndpointRecord, NetworkRecord, PoolRequest } from '../../model/index.ts';
 
 export const PREDEFINED = ['bridge', 'host', 'none'];
@@ -33,9 +33,11 @@ export function encodeNetwork(
     readonly owners?: ReadonlyMap<Id, Id>;
     /** A word of ours: what was dropped of each endpoint because it was not its own. */
     readonly spoofed?: ReadonlyMap<Id, number>;
+    /** Hosts that containers on it run on, of global scope. */
+    readonly peers?: readonly { readonly name: string; readonly ip: Ip }[];
   },
 ) {
-  const { version, endpoints = [], owners, spoofed } = options;
+  const { version, endpoints = [], owners, spoofed, peers = [] } = options;
   const predefined = PREDEFINED.includes(network.name);
   const pools = network.pools.length > 0 ? network.pools : network.ipam.requested;
   // Docker's IPAM driver null has a pool of this name, from which nothing is given.
@@ -67,6 +69,7 @@ export function encodeNetwork(
     ),
     Options: network.options,
     Labels: network.labels,
+    ...(peers.length > 0 ? { Peers: peers.map(({ name, ip }) => ({ Name: name, IP: ip })) } : {}),
   };
 }
 export type NetworkWire = ReturnType<typeof encodeNetwork>;

@@ -102,7 +102,8 @@ async function inspect({ networks, containers }: Deps, call: Call) {
   const endpoints = networks.endpointsOf(network.id);
   const owners = endpoints.length > 0 ? await ownersOf(containers) : new Map<Id, Id>();
   const spoofed = boolOf(call.query, 'verbose') ? { spoofed: networks.spoofedFrames(network.id) } : {};
-  return ok(encodeNetwork(network, { version: call.version, endpoints, owners, ...spoofed }));
+  const peers = await networks.peersOf(network.id);
+  return ok(encodeNetwork(network, { version: call.version, endpoints, owners, peers, ...spoofed }));
 }
 
 async function create({ networks }: Deps, call: Call) {
@@ -123,7 +124,7 @@ async function connect({ networks, containers }: Deps, call: Call) {
   }
   const request = parseEndpoint(body.EndpointConfig);
   assertAllowedOn(network.name, request);
-  await containers.connect(body.Container, network.name, request);
+  await containers.connect(body.Container, unambiguous(networks, network), request);
   return { status: 200 };
 }
 
@@ -133,8 +134,13 @@ async function disconnect({ networks, containers }: Deps, call: Call) {
   if (!body.Force) await assertKnown(containers, body.Container);
   const network = networks.find(call.params.id ?? '');
   if (body.Force) await assertKnown(containers, body.Container, { byForce: true });
-  await containers.disconnect(body.Container, network.name, { force: body.Force });
+  await containers.disconnect(body.Container, unambiguous(networks, network), { force: body.Force });
   return { status: 200 };
+}
+
+/** A network of this host and one of the cluster may have one name: the other goes by its id. */
+function unambiguous(networks: Deps['networks'], { name, id }: NetworkRecord): string {
+  return networks.find(name).id === id ? name : id;
 }
 
 async function assertKnown(

@@ -47,6 +47,10 @@ export class FakeNetworks implements Networks {
     return this.endpoints.filter((endpoint) => endpoint.networkId === networkId);
   }
 
+  async peersOf() {
+    return [];
+  }
+
   spoofedFrames(): ReadonlyMap<Id, number> {
     return new Map();
   }

@@ -28,6 +28,7 @@ export class IpvlanDriver implements NetworkDriver {
   readonly traits: DriverTraits = {
     name: 'ipvlan',
     scope: 'local',
+    mayBeGlobal: true,
     usesIpam: true,
     allocatesGateway: false,
     takesForeignAddresses: true,

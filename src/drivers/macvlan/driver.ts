@@ -30,6 +30,7 @@ export class MacvlanDriver implements NetworkDriver {
   readonly traits: DriverTraits = {
     name: 'macvlan',
     scope: 'local',
+    mayBeGlobal: true,
     usesIpam: true,
     allocatesGateway: false,
     takesForeignAddresses: true,

@@ -25,6 +25,7 @@ import type {
   Store,
 } from '../../model/index.ts';
 import type { AttachRequest } from '../contract.ts';
+import type { GlobalEndpoints, Presence } from '../global/index.ts';
 import type { SandboxHost } from '../host/index.ts';
 import { drop, type Leftover, put, THIS_BOOT } from '../journal.ts';
 import { assertNotRemoving, findNetwork } from '../lookup.ts';
@@ -40,6 +41,9 @@ export interface AttacherDeps {
   readonly state: NetworkState;
   readonly store: Store;
   readonly addresses: AddressBook;
+  /** Networks of global scope: claims in the cluster, and whether they exist on this host. */
+  readonly global: Pick<GlobalEndpoints, 'assertReachable' | 'join' | 'leave'>;
+  readonly presence: Pick<Presence, 'enter' | 'exit' | 'resume' | 'isOrphaned'>;
   readonly wiring: Wiring;
   readonly firewall: Firewall;
   readonly lent: LentAddresses;
@@ -69,12 +73,13 @@ export class Attacher {
 
   async attach(sandbox: LiveSandbox, request: AttachRequest): Promise<EndpointRecord> {
     const { state, store, wiring } = this.#deps;
-    const network = findNetwork(state, request.network);
-    this.#check(sandbox, network, request);
+    const found = findNetwork(state, request.network);
+    this.#check(sandbox, found, request);
     const id = newId();
-    using _joining = state.join(network.record, { id, name: request.name });
-    await using undo = new Undo({ log: this.#log }, `attach to network "${network.record.name}"`);
-    const planned = this.#specify(sandbox, { id, network, request: request.request }, undo);
+    using _joining = state.join(found.record, { id, name: request.name });
+    await using undo = new Undo({ log: this.#log }, `attach to network "${found.record.name}"`);
+    const network = await this.#enter(found, undo);
+    const planned = await this.#specify(sandbox, { id, network, request }, undo);
     const driver = driverOf(network);
     this.#warnOfPorts(sandbox, network);
     const leftover = { driver: network.record.driver, spec: planned, state: {} };
@@ -132,6 +137,7 @@ export class Attacher {
         () => wiring.forget(sandbox.record, [endpoint]),
         () => this.#deps.firewall.apply({ remove: guardsOf([endpoint]) }),
         () => this.#releaseAddresses(endpoint.spec),
+        () => this.#exit(endpoint),
         () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)], THIS_BOOT),
         () => this.#publish('disconnect', endpoint),
       ],
@@ -161,6 +167,7 @@ export class Attacher {
         () => wiring.forget(record, endpoints),
         () => this.#deps.firewall.apply({ remove: guardsOf(endpoints) }),
         ...endpoints.map((endpoint) => () => this.#releaseAddresses(endpoint.spec)),
+        ...endpoints.map((endpoint) => () => this.#exit(endpoint)),
         () => store.commit([drop.unfinished(record.id)], THIS_BOOT),
         ...endpoints.map((endpoint) => () => this.#publish('disconnect', endpoint)),
       ],
@@ -173,7 +180,9 @@ export class Attacher {
     const { endpoint: record, order } = stored;
     const network = this.#deps.state.networks.get(record.networkId);
     if (network === undefined) throw notFound('network_not_found', `network ${record.networkId} not found`);
-    for (const cidr of [record.ipv4, record.ipv6]) {
+    const global = network.record.scope === 'global';
+    if (global) this.#deps.presence.resume(network.record.id);
+    for (const cidr of global ? [] : [record.ipv4, record.ipv6]) {
       // What was lent is not ours to keep.
       if (cidr === undefined || (record.lease !== undefined && cidr === record.ipv4)) continue;
       const family = cidr.ip.includes(':') ? 6 : 4;
@@ -209,14 +218,72 @@ export class Attacher {
     throw forbidden('endpoint_exists', `endpoint with name ${request.name} already exists in network ${record.name}`);
   }
 
+  /** One of global scope is made on this host, if need be. */
+  async #enter(network: LiveNetwork, undo: Undo): Promise<LiveNetwork> {
+    const { global, presence } = this.#deps;
+    const { id, name, scope } = network.record;
+    if (scope === 'local') return network;
+    if (presence.isOrphaned(id)) throw conflict('network_removing', `network ${name} is being removed`);
+    global.assertReachable(network.record);
+    const made = await presence.enter(id);
+    undo.defer(() => presence.exit(id));
+    return made;
+  }
+
+  async #exit({ network: { record } }: LiveEndpoint): Promise<void> {
+    if (record.scope === 'global') await this.#deps.presence.exit(record.id);
+  }
+
   /** Allocates the addresses, and chooses the name of the link. */
-  #specify(
+  async #specify(
     sandbox: LiveSandbox,
-    what: { readonly id: Id; readonly network: LiveNetwork; readonly request: EndpointRequest },
+    what: { readonly id: Id; readonly network: LiveNetwork; readonly request: AttachRequest },
     undo: Undo,
-  ): AttachSpec {
+  ): Promise<AttachSpec> {
     const { id, network, request } = what;
     const { ownerId, path } = sandbox.record;
+    const ifname = chooseIfname(sandbox, network, request.request);
+    const addresses =
+      network.record.scope === 'global'
+        ? await this.#claim({ id, network, request, ownerId }, undo)
+        : this.#allocate({ network, request: request.request, ownerId }, undo);
+    const { mac } = request.request;
+    return {
+      endpointId: id,
+      ownerId,
+      network: network.record,
+      sandboxPath: path,
+      ifname,
+      ...(mac === undefined ? {} : { mac }),
+      ...addresses,
+      request: request.request,
+    };
+  }
+
+  /** In the cluster. */
+  async #claim(
+    what: { readonly id: Id; readonly network: LiveNetwork; readonly request: AttachRequest; readonly ownerId: Id },
+    undo: Undo,
+  ): Promise<Pick<AttachSpec, 'ipv4' | 'ipv6' | 'mac'>> {
+    const { network, request, ownerId, id } = what;
+    const { name, dnsNames } = request;
+    const { global } = this.#deps;
+    const joining = { endpointId: id, network: network.record, name, dnsNames, ownerId, request: request.request };
+    const { ipv4, ipv6, mac } = await global.join(joining);
+    undo.defer(() => global.leave(network.record.id, id));
+    return {
+      ...(ipv4 === undefined ? {} : { ipv4 }),
+      ...(ipv6 === undefined ? {} : { ipv6 }),
+      // Other hosts are told where it is: the link must have the one that they know.
+      ...(network.driver?.replacePeers === undefined ? {} : { mac }),
+    };
+  }
+
+  #allocate(
+    what: { readonly network: LiveNetwork; readonly request: EndpointRequest; readonly ownerId: Id },
+    undo: Undo,
+  ): Pick<AttachSpec, 'ipv4' | 'ipv6'> {
+    const { network, request, ownerId } = what;
     const take = (family: 4 | 6): AttachSpec['ipv4'] => {
       if (!network.record.pools.some((pool) => pool.family === family)) return undefined;
       const ip = family === 4 ? request.ipv4 : request.ipv6;
@@ -226,17 +293,7 @@ export class Attacher {
     };
     const ipv4 = take(4);
     const ipv6 = take(6);
-    return {
-      endpointId: id,
-      ownerId,
-      network: network.record,
-      sandboxPath: path,
-      ifname: chooseIfname(sandbox, network, request),
-      ...(ipv4 === undefined ? {} : { ipv4 }),
-      ...(ipv6 === undefined ? {} : { ipv6 }),
-      ...(request.mac === undefined ? {} : { mac: request.mac }),
-      request,
-    };
+    return { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) };
   }
 
   /** As in Docker they have no effect there, and the container starts all the same. */
@@ -269,7 +326,11 @@ export class Attacher {
     await this.#deps.resolver.addEndpoint(named);
   }
 
-  #releaseAddresses({ network, ipv4, ipv6 }: AttachSpec): void {
+  async #releaseAddresses({ network, endpointId, ipv4, ipv6 }: AttachSpec): Promise<void> {
+    if (network.scope === 'global') {
+      await this.#deps.global.leave(network.id, endpointId);
+      return;
+    }
     for (const cidr of [ipv4, ipv6]) {
       if (cidr !== undefined) this.#deps.addresses.giveBack(network.id, cidr.ip);
     }
@@ -281,7 +342,7 @@ export class Attacher {
     // Sending costs the kernel 10 ms (it closes the packet socket behind a grace period), so only where a neighbour may
     // remember something else: an Ethernet address made from the IPv4 address is always the same.
     const lent = endpoint.record.lease !== undefined;
-    const settled = spec.mac === undefined && spec.ipv6 === undefined && spec.ipv4 !== undefined && !lent;
+    const settled = spec.request.mac === undefined && spec.ipv6 === undefined && spec.ipv4 !== undefined && !lent;
     if (driver.announce === undefined || settled) return;
     const announce = (): void => {
       const there = this.#deps.state.endpointsOf(network.record.id);
@@ -351,7 +412,7 @@ function chooseIfname(sandbox: LiveSandbox, network: LiveNetwork, request: Endpo
 function endpointRecord(
   sandbox: SandboxRecord,
   { spec, attachment, lease }: Lent,
-  made: Pick<AttachRequest, 'name' | 'dnsNames' | 'request'>,
+  made: Pick<AttachRequest, 'name' | 'dnsNames' | 'request' | 'wayOut'>,
 ): EndpointRecord {
   const { ifname, mac, gateway4, gateway6, state } = attachment;
   return {
@@ -368,6 +429,7 @@ function endpointRecord(
     ...(mac === undefined ? {} : { mac }),
     ...(lease === undefined ? {} : { lease }),
     ...(ifname === undefined ? {} : { ifname }),
+    ...(made.wayOut === true ? { wayOut: true } : {}),
     driverState: state,
   };
 }

@@ -8,4 +8,5 @@ export { guardsOf } from './guards.ts';
 export { dhcpTimeoutSeconds, isLent, LentAddresses, type LentAddressesDeps, withLease } from './lent.ts';
 export { flowsOf } from './stale-flows.ts';
 export { dnsEndpoint, dnsView, sandboxResolvConf } from './views.ts';
+export { WayOut } from './way-out.ts';
 export { Wiring, type WiringDeps, withPorts } from './wiring.ts';

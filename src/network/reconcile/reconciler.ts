@@ -17,6 +17,8 @@ export interface ReconcilerDeps {
   readonly wiring: Wiring;
   /** Of sandboxes: nobody changes one while it is looked at. */
   readonly turns: Serial<Id>;
+  /** Of networks of global scope: made and unmade one at a time. */
+  readonly networkTurns: Serial<Id>;
   /** Where namespaces are pinned. */
   readonly netnsDir: string;
   /** A process that lives in the sandboxes of that owner. */
@@ -93,7 +95,8 @@ export class Reconciler implements Reconciling {
   }
 
   #networkDrift(network: LiveNetwork): readonly Drift[] {
-    return this.#deps.state.isRemoving(network.record.id) ? [] : networkDrift(network);
+    const { state } = this.#deps;
+    return !state.isHere(network) || state.isRemoving(network.record.id) ? [] : networkDrift(network);
   }
 
   #look<T>(id: Id, work: (sandbox: LiveSandbox) => T): T | undefined {
@@ -101,9 +104,15 @@ export class Reconciler implements Reconciling {
     return sandbox === undefined ? undefined : work(sandbox);
   }
 
-  async #repairNetwork({ record, driver }: LiveNetwork): Promise<void> {
-    const setup = await driver?.restoreNetwork(record);
-    if (setup !== undefined) this.#deps.state.setNetwork({ record, driver, setup });
+  /** Nobody makes or unmakes one of global scope meanwhile. */
+  #repairNetwork({ record, driver }: LiveNetwork): Promise<void> {
+    const { state, networkTurns } = this.#deps;
+    return networkTurns.run(record.id, async () => {
+      const network = state.networks.get(record.id);
+      if (network === undefined || !state.isHere(network)) return;
+      const setup = await driver?.restoreNetwork(record);
+      if (setup !== undefined) state.setNetwork({ record, driver, setup });
+    });
   }
 
   async #repairSandbox(sandbox: LiveSandbox): Promise<Reconciliation> {

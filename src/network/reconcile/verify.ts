@@ -64,7 +64,7 @@ export async function knownObjects(
 ): Promise<KnownObjects & { readonly paths: ReadonlySet<string> }> {
   const unfinished = await loadUnfinished(store);
   const sandboxes = [...state.sandboxes.values()];
-  const networks = new Set<Id>(state.networks.keys());
+  const networks = new Set<Id>(state.networksHere());
   const endpoints = new Set<Id>(sandboxes.flatMap((one) => one.endpoints.map(({ record }) => record.id)));
   const paths = new Set(sandboxes.map(({ record }) => record.path));
   for (const { id, what } of unfinished) {

@@ -54,9 +54,11 @@ function scopeOf(state: NetworkState, host: SandboxHost, change: HostChange): Sc
   switch (change.kind) {
     case 'anything':
       return { networks: [...state.networks.keys()], sandboxes: [...state.sandboxes.keys()] };
-    case 'network':
-      if (!state.networks.has(change.id) || state.isRemoving(change.id)) return undefined;
+    case 'network': {
+      const network = state.networks.get(change.id);
+      if (network === undefined || !state.isHere(network) || state.isRemoving(change.id)) return undefined;
       return { networks: [change.id], sandboxes: state.endpointsOf(change.id).map(({ record }) => record.sandboxId) };
+    }
     case 'peers': {
       const ids = change.id === undefined ? [...state.networks.keys()] : [change.id];
       const networks = ids.filter((id) => state.networks.get(id)?.record.scope === 'global' && !state.isRemoving(id));

@@ -1,5 +1,5 @@
 import { type Clock, type Id, newId } from '../../base/index.ts';
-import type { EngineEvent, PortRequest, Store } from '../../model/index.ts';
+import type { Cluster, EngineEvent, PortRequest, Store } from '../../model/index.ts';
 import { PoolIpam } from '../../services/ipam/index.ts';
 import { MemoryStore } from '../../store/index.ts';
 import { createNetworking, type Networking } from '../networking.ts';
@@ -22,7 +22,12 @@ export class FakeNetworking {
   readonly events: string[] = [];
   readonly networking: Networking;
 
-  constructor(store: Store = new MemoryStore()) {
+  readonly overlay = new FakeDriver({
+    ...{ name: 'overlay', scope: 'global', allocatesGateway: true, publishesPorts: false, needsGatewayNetwork: true },
+  });
+  readonly macvlan = new FakeDriver({ name: 'macvlan', mayBeGlobal: true, allocatesGateway: false });
+
+  constructor(store: Store = new MemoryStore(), cluster?: Cluster) {
     this.store = store;
     const { faults } = this;
     const predefined = (name: string): FakeDriver =>
@@ -37,7 +42,11 @@ export class FakeNetworking {
       ports: faults.wrap(this.ports, 'ports'),
       relay: faults.wrap(this.relay, 'relay'),
       resolver: faults.wrap(this.resolver, 'resolver'),
-      drivers: [faults.wrap(this.driver, 'driver'), predefined('host'), predefined('null')],
+      ...(cluster === undefined ? {} : { cluster: faults.wrap(cluster, 'cluster') }),
+      drivers: [
+        ...[faults.wrap(this.driver, 'driver'), faults.wrap(this.overlay, 'overlay'), this.macvlan],
+        ...[predefined('host'), predefined('null')],
+      ],
       host: faults.wrap(this.host, 'host'),
       events: { publish },
       hostResolvConf: () => ({ servers: [], search: [], options: [] }),
@@ -45,8 +54,8 @@ export class FakeNetworking {
     });
   }
 
-  static async start(store?: Store): Promise<FakeNetworking> {
-    const fake = new FakeNetworking(store);
+  static async start(store?: Store, cluster?: Cluster): Promise<FakeNetworking> {
+    const fake = new FakeNetworking(store, cluster);
     await fake.networking.start(() => true);
     await fake.networking.settle(fake.networking.reconciler(() => undefined));
     return fake;
@@ -71,6 +80,7 @@ export class FakeNetworking {
       records: (await this.store.list('')).map(({ key, value }) => [key, value]),
       networks: networks.list().map(({ id }) => [id, networks.endpointsOf(id)]),
       driver: [[...this.driver.networks], [...this.driver.links]],
+      overlay: [[...this.overlay.networks], [...this.overlay.links], [...this.overlay.peers.keys()]],
       host: [[...this.host.pinned], [...this.host.routes]],
       firewall: this.firewall
         .entries()
@@ -86,7 +96,8 @@ export class FakeNetworking {
   /** The next address of each network, which shows what is allocated. */
   freeAddresses(ids: readonly Id[]): readonly string[] {
     return ids.flatMap((id) => {
-      if (this.networking.networks.find(id).pools.length === 0) return [];
+      const { pools, scope } = this.networking.networks.find(id);
+      if (pools.length === 0 || scope === 'global') return [];
       const { ip } = this.ipam.requestAddress(id, 4);
       this.ipam.releaseAddress(id, ip);
       return [ip];

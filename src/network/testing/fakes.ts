@@ -11,6 +11,7 @@ import type {
   NetworkDriver,
   NetworkRecord,
   NetworkSetup,
+  Peer,
   PortAllocator,
   PortRelay,
   PortRequest,
@@ -24,6 +25,8 @@ import type { AddressChange, DefaultRoute, DefaultRoutes, HostChange, SandboxHos
 export class FakeDriver implements NetworkDriver {
   readonly networks = new Set<Id>();
   readonly links = new Map<Id, string>();
+  /** Of other hosts, by network. */
+  readonly peers = new Map<Id, Map<Id, Peer>>();
   readonly traits: DriverTraits;
 
   constructor(traits: Partial<DriverTraits> = {}) {
@@ -48,6 +51,7 @@ export class FakeDriver implements NetworkDriver {
 
   async removeNetwork(network: NetworkRecord): Promise<void> {
     this.networks.delete(network.id);
+    this.peers.delete(network.id);
   }
 
   async restoreNetwork(network: NetworkRecord): Promise<NetworkSetup> {
@@ -66,15 +70,33 @@ export class FakeDriver implements NetworkDriver {
   restoreAttachment(spec: AttachSpec): Attachment {
     if (!this.traits.usesIpam) return { firewall: [], state: {} };
     const gateway = (family: 4 | 6): Ip | undefined =>
-      spec.network.internal ? undefined : spec.network.pools.find((pool) => pool.family === family)?.gateway;
+      spec.network.internal || this.traits.needsGatewayNetwork === true
+        ? undefined
+        : spec.network.pools.find((pool) => pool.family === family)?.gateway;
     const [gateway4, gateway6] = [gateway(4), gateway(6)];
     return {
       ifname: spec.ifname,
       ...(gateway4 === undefined ? {} : { gateway4 }),
       ...(gateway6 === undefined ? {} : { gateway6 }),
+      ...(spec.mac === undefined ? {} : { mac: spec.mac }),
       firewall: [],
       state: { link: spec.endpointId },
     };
+  }
+
+  identifier(): { readonly needed: boolean } {
+    return { needed: this.traits.name === 'overlay' };
+  }
+
+  replacePeers(network: NetworkRecord, peers: readonly Peer[]): void {
+    this.peers.set(network.id, new Map(peers.map((peer) => [peer.endpointId, peer])));
+  }
+
+  changePeers(network: NetworkRecord, { set, remove }: { set: readonly Peer[]; remove: readonly Id[] }): void {
+    const peers = this.peers.get(network.id) ?? new Map<Id, Peer>();
+    this.peers.set(network.id, peers);
+    for (const id of remove) peers.delete(id);
+    for (const peer of set) peers.set(peer.endpointId, peer);
   }
 
   #setup(network: NetworkRecord): NetworkSetup {

@@ -82,10 +82,11 @@ export class Claims {
   async leave(networkId: Id, endpointId: Id): Promise<void> {
     const own = this.#own.get(endpointId);
     this.#own.delete(endpointId);
+    this.#forgetAddresses(networkId, own?.endpoint);
     try {
+      this.#assertReachable();
       if (own === undefined || own.revision === 0) await this.#giveBack(networkId, endpointId);
       else await this.#giveBackKnown(own);
-      this.#forgetAddresses(networkId, own?.endpoint);
     } catch (error) {
       if (!isOutage(error)) throw error;
       this.#deps.onUnsettled();
@@ -98,6 +99,7 @@ export class Claims {
     own.endpoint = { ...own.endpoint, name: endpoint.name, dnsNames: endpoint.dnsNames };
     own.changed = true;
     try {
+      this.#assertReachable();
       await this.#tellNames(own);
     } catch (error) {
       if (!isOutage(error)) throw error;
@@ -305,6 +307,11 @@ export class Claims {
     const view = this.#deps.views.get(networkId);
     if (endpoint === undefined || view === undefined) return;
     for (const ip of addressesOf(endpoint)) view.addresses.release(ip, endpoint.endpointId);
+  }
+
+  /** Nobody waits for a store that is known not to answer. */
+  #assertReachable(): void {
+    if (!this.#deps.store.reachable) throw unavailable('store_unreachable', 'the cluster store is not reachable');
   }
 
   #lease(): StoreLease {

@@ -76,6 +76,7 @@ export class StoreCluster implements Cluster {
   #problem: string | undefined = 'not connected yet';
   #code = 'store_unreachable';
   #ready = false;
+  #started = false;
   #closed = false;
 
   constructor(deps: StoreClusterDeps, options: StoreClusterOptions) {
@@ -113,6 +114,7 @@ export class StoreCluster implements Cluster {
   }
 
   start(endpoints: readonly ClusterEndpoint[]): void {
+    this.#started = true;
     this.#claims.resume(endpoints);
     this.#ends.push(
       this.#store.onReachable((reachable) => {
@@ -166,8 +168,9 @@ export class StoreCluster implements Cluster {
     return this.#claims.rename(endpoint);
   }
 
-  leave(networkId: Id, endpointId: Id): Promise<void> {
-    return this.#claims.leave(networkId, endpointId);
+  async leave(networkId: Id, endpointId: Id): Promise<void> {
+    // Before it has begun: it is not told of the endpoint then, so what is claimed for it is given back.
+    if (this.#started) await this.#claims.leave(networkId, endpointId);
   }
 
   followEndpoints(network: Pick<NetworkRecord, 'id' | 'pools'>, listener: (news: EndpointNews) => void): () => void {
