@@ -22,6 +22,7 @@ import {
 import type { ClusterOptions } from './engine-cluster-options.ts';
 import { engineFacts } from './engine-facts.ts';
 import { foreignRuleWarnings } from './engine-foreign-rules.ts';
+import { openGlobalScope } from './engine-global-scope.ts';
 import { watchPacketFilter } from './engine-packet-filter.ts';
 import { reconcilingAll } from './engine-reconciling.ts';
 import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
@@ -99,7 +100,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   const events = new EventLog({ clock, log });
   phases.done('store');
 
-  const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } = openNetworking(
+  const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } = await openNetworking(
     options,
     { id, store, events, clock, log },
     undo,
@@ -223,7 +224,11 @@ interface Shared {
 }
 
 /** The kernel, the services on it, and networks on both. */
-function openNetworking(options: EngineOptions, { id, store, events, clock, log }: Shared, undo: AsyncDisposableStack) {
+async function openNetworking(
+  options: EngineOptions,
+  { id, store, events, clock, log }: Shared,
+  undo: AsyncDisposableStack,
+) {
   const { dns } = options.network;
   const rtnl = undo.use(Rtnl.open());
   const nft = undo.use(Nft.open());
@@ -247,6 +252,9 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
   const { respectHostFirewall } = options.network;
   const seal = undo.use(Seal.open({ open: () => Nft.openOwner(), log }));
   const firewall = new NftFirewall({ nft, seal, scratch: scratchNft, log }, { respectHostFirewall });
+  const { cluster: clusterOptions } = options;
+  const shared = { id, store, rtnl, discarded, clock, log };
+  const global = clusterOptions && (await openGlobalScope(clusterOptions, shared, undo));
   const drivers: readonly NetworkDriver[] = [
     new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
     new HostDriver(),
@@ -254,6 +262,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
     new MacvlanDriver({ rtnl, parents }),
     new IpvlanDriver({ rtnl, parents }),
     new TransparentDriver({ rtnl, discarded, parents, log }),
+    ...(global?.drivers ?? []),
   ];
   const networking = createNetworking(
     {
@@ -265,6 +274,7 @@ function openNetworking(options: EngineOptions, { id, store, events, clock, log 
       resolver,
       leases: new DhcpClient({ clock, log }),
       drivers,
+      ...(global && { cluster: global.cluster }),
       host: new KernelHost({ rtnl }),
       events,
       hostResolvConf: () => overridden(hostServers.current, dns),

@@ -20,6 +20,7 @@ import type {
   NetworkRecord,
   PlannedGlobalNetwork,
   Store,
+  StoreLease,
 } from '../../model/index.ts';
 import type { AddressPool } from '../ipam/index.ts';
 import { Claims } from './claims.ts';
@@ -135,6 +136,11 @@ export class StoreCluster implements Cluster {
     this.#views.stop();
     this.#members.stop();
     this.#networks.stop();
+  }
+
+  /** The lease of what this node may keep for an hour after it was cut off. Throws when the store is not reachable. */
+  claim(): Promise<StoreLease> {
+    return this.#claim.ensure();
   }
 
   nodes(): readonly ClusterNode[] {

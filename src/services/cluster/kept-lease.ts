@@ -15,6 +15,7 @@ export class KeptLease {
   readonly #ttlSeconds: number;
   #lease: StoreLease | undefined;
   #dropped = false;
+  #granting: Promise<StoreLease> | undefined;
 
   constructor(deps: KeptLeaseDeps, options: { readonly key: string; readonly ttlSeconds: number }) {
     this.#deps = deps;
@@ -27,8 +28,16 @@ export class KeptLease {
     return !this.#dropped && this.#lease?.held === true ? this.#lease : undefined;
   }
 
-  async ensure(): Promise<StoreLease> {
-    if (this.current !== undefined) return this.current;
+  /** Several at once get the same. */
+  ensure(): Promise<StoreLease> {
+    if (this.current !== undefined) return Promise.resolve(this.current);
+    this.#granting ??= this.#grant().finally(() => {
+      this.#granting = undefined;
+    });
+    return this.#granting;
+  }
+
+  async #grant(): Promise<StoreLease> {
     const { store, local, onLost } = this.#deps;
     const lease = (await this.#resume()) ?? (await store.grantLease(this.#ttlSeconds));
     await local.put(this.#key, { id: lease.id });
