@@ -89,13 +89,14 @@ export class Presence {
       undo.defer(() => firewall.apply({ remove: setup.firewall }));
       await firewall.apply({ add: setup.firewall });
     }
+    undo.defer(() => remote?.unfollow(id));
+    remote?.follow(record);
     const own = setup.state === undefined ? {} : { state: setup.state };
     await store.commit([put.here(id, own), drop.unfinished(id)], THIS_BOOT);
     undo.keep();
     const network = { record: withState(record, own.state), driver, setup };
     state.setNetwork(network);
     state.made.add(id);
-    remote?.follow(record);
     return network;
   }
 

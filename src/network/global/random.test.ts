@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import fc from 'fast-check';
+import { type FakeHostNode, FakeHosts } from '../testing/fake-hosts.ts';
+
+const HOUR_MS = 3_600_000;
+
+type Step =
+  | { readonly do: 'run' | 'end'; readonly host: number; readonly name: number; readonly network: number }
+  | { readonly do: 'create' | 'remove'; readonly host: number; readonly network: number }
+  | { readonly do: 'cut' | 'heal' | 'restart' | 'loseAnswer'; readonly host: number }
+  | { readonly do: 'wait'; readonly ms: number };
+
+const host = fc.nat(2);
+const network = fc.nat(1);
+const name = fc.nat(3);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('run' as const), host, name, network }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('end' as const), host, name, network }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('create' as const, 'remove' as const), host, network }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('cut' as const, 'heal' as const, 'restart' as const, 'loseAnswer' as const),
+      host,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(100, 15_000, HOUR_MS + 60_000) }),
+  },
+);
+
+async function take(hosts: FakeHosts, what: Step): Promise<void> {
+  if (what.do === 'wait') return await hosts.clock.advance(what.ms);
+  const one = hosts.all[what.host];
+  assert.ok(one);
+  switch (what.do) {
+    case 'create':
+      await one.create(`net${what.network}`).catch(() => {});
+      break;
+    case 'remove':
+      await one.net.networking.networks.remove(`net${what.network}`).catch(() => {});
+      break;
+    case 'run':
+      if (!one.containers.has(`${one.name}${what.name}`)) {
+        await one.run(`${one.name}${what.name}`, `net${what.network}`).catch(() => {});
+      }
+      break;
+    case 'end':
+      await one.end(`${one.name}${what.name}`);
+      break;
+    case 'cut':
+      one.store.cut();
+      break;
+    case 'heal':
+      one.store.heal();
+      break;
+    case 'restart':
+      await one.restart({ cut: !one.store.reachable });
+      break;
+    case 'loseAnswer':
+      one.store.loseNextAnswer();
+  }
+  await hosts.settle();
+}
+
+/** Of the hosts that can ask: no two containers have one address, and names are only of hosts that are alive. */
+function checkAlways(hosts: FakeHosts): void {
+  const told = hosts.all.filter(({ cluster }) => cluster.problem === undefined);
+  const addresses = told.flatMap((one) => one.endpoints().map(({ networkId, ipv4 }) => `${networkId} ${ipv4?.ip}`));
+  assert.equal(new Set(addresses).size, addresses.length, `an address twice: ${addresses.sort().join(', ')}`);
+}
+
+function nameAndAddress(one: FakeHostNode, networkId: string): readonly string[] {
+  const own = one.endpoints().filter((endpoint) => endpoint.networkId === networkId);
+  return own.map((endpoint) => `${endpoint.name} ${endpoint.ipv4?.ip}`);
+}
+
+/** After everything was healed: hosts agree with each other, with the store and with what runs. */
+async function checkConverged(hosts: FakeHosts): Promise<void> {
+  const [first] = hosts.all;
+  assert.ok(first);
+  const stored = new Set((await first.store.list('networks/')).map(({ key }) => key.slice('networks/'.length)));
+  for (const one of hosts.all) {
+    assert.equal(one.cluster.problem, undefined);
+    const orphaned = new Set(one.endpoints().map(({ networkId }) => networkId));
+    for (const { id, scope } of one.net.networking.networks.list()) {
+      if (scope === 'global') assert.ok(stored.has(id) || orphaned.has(id), 'a network that the cluster does not have');
+    }
+    assert.deepEqual(
+      [...one.net.overlay.networks].sort(),
+      [...orphaned].sort(),
+      `networks in the kernel of ${one.name}`,
+    );
+  }
+  for (const id of stored) {
+    const running = hosts.all.flatMap((one) => nameAndAddress(one, id)).sort();
+    const claimed: number = (await first.store.list(`addresses/${id}/`)).length;
+    assert.equal(claimed, running.length, 'addresses claimed and endpoints that run');
+    for (const one of hosts.all) {
+      if (nameAndAddress(one, id).length === 0) continue;
+      assert.deepEqual(one.names(id as never), running, `names on ${one.name}`);
+      assert.equal(one.peers(id as never).length, running.length - nameAndAddress(one, id).length);
+    }
+  }
+  const used = new Set((await first.store.list('addresses/')).map(({ key }) => key.split('/')[1] ?? ''));
+  for (const id of used) assert.ok(stored.has(id), 'addresses of a network that is gone');
+}
+
+it('whatever happens in a cluster, no address is used twice, and after healing all agree', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+      const hosts = await FakeHosts.of('a', 'b', 'c');
+      await hosts.all[0]?.create('net0');
+      for (const what of steps) {
+        await take(hosts, what);
+        if (what.do === 'wait') checkAlways(hosts);
+      }
+      for (const one of hosts.all) one.store.heal();
+      await hosts.clock.advance(60_000);
+      await hosts.settle();
+      checkAlways(hosts);
+      await checkConverged(hosts);
+    }),
+    { numRuns: 60, seed: 4 },
+  );
+});
