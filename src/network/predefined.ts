@@ -19,6 +19,8 @@ export interface DefaultBridge {
 }
 
 const DEFAULT_LINK = 'fairway0';
+/** At most 15 letters; Docker's own may be there, too. */
+const GATEWAY_LINK = 'fairway_gw';
 
 export interface PredefinedDeps {
   readonly networks: NetworkManager;
@@ -62,7 +64,7 @@ export function gatewayNetworkRequest(): NetworkRequest {
     options: {
       'com.docker.network.bridge.enable_icc': 'false',
       'com.docker.network.bridge.enable_ip_masquerade': 'true',
-      'com.docker.network.bridge.name': 'fairway_gwbridge',
+      'com.docker.network.bridge.name': GATEWAY_LINK,
     },
   };
 }

@@ -22,6 +22,8 @@ export interface Client {
 
 export interface EngineOptions {
   readonly args?: readonly string[];
+  /** Where the host is put, with others; absent: on one of its own. */
+  readonly lan?: TestLan;
   /** Images to load; default one `busybox:latest`. */
   readonly images?: readonly BusyboxImageOptions[];
   /** Done to the host before the daemon starts. */
@@ -45,7 +47,7 @@ const archives = new Map<string, Promise<Buffer>>();
 export async function startEngine(options: EngineOptions = {}): Promise<Engine> {
   const undo = new AsyncDisposableStack();
   try {
-    const lan = undo.use(await TestLan.start());
+    const lan = options.lan ?? undo.use(await TestLan.start());
     const host = undo.use(await TestHost.start(lan));
     await options.prepare?.(host);
     const daemon = undo.use(await Daemon.start(host, options.args));

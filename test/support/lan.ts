@@ -86,7 +86,9 @@ export class TestLan {
   /** Connects a host's namespace (by a pid in it) as its eth0; returns its number, the last byte of its addresses. */
   async connect(pid: number): Promise<number> {
     this.#hosts += 1;
-    const port = `host${this.#hosts}`;
+    // Others may be connected while we wait.
+    const number = this.#hosts;
+    const port = `host${number}`;
     await ok([
       'ip',
       'link',
@@ -103,7 +105,7 @@ export class TestLan {
       String(pid),
     ]);
     await ok([...this.#enter(), 'ip', 'link', 'set', port, 'master', 'br0', 'up']);
-    return this.#hosts;
+    return number;
   }
 
   run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {

@@ -299,7 +299,7 @@ export class Attacher {
   /** As in Docker they have no effect there, and the container starts all the same. */
   #warnOfPorts({ record }: LiveSandbox, { record: { name, driver }, driver: kind }: LiveNetwork): void {
     if (record.ports.requested.length === 0 || kind === undefined) return;
-    if (kind.traits.publishesPorts || !kind.traits.usesIpam) return;
+    if (kind.traits.publishesPorts || !kind.traits.usesIpam || kind.traits.needsGatewayNetwork) return;
     this.#log.warn({ network: name, container: record.ownerId }, `${driver} driver does not support port mappings`);
   }
 
