@@ -10,6 +10,7 @@ import { dns } from './dns.ts';
 import { guard } from './guard.ts';
 import { logs } from './logs.ts';
 import { memory } from './memory.ts';
+import { overlay } from './overlay.ts';
 import { pull } from './pull.ts';
 import { type Row, tableOf } from './stats.ts';
 
@@ -18,6 +19,7 @@ const SUITES: Readonly<Record<string, (api: Api, engine: Engine) => Promise<Row[
   'control-plane': controlPlane,
   'data-path': dataPath,
   guard,
+  overlay,
   dns,
   containers: (api, { host }) => containers(api, host),
   logs: (api, { host }) => logs(api, host),

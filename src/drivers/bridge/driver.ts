@@ -12,6 +12,7 @@ import type {
   NetworkRecord,
   NetworkSetup,
 } from '../../model/index.ts';
+import { BridgedPackets, bridgedPacketsAreFiltered } from '../bridged-packets.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
@@ -19,7 +20,6 @@ import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
 import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.ts';
-import { bridgedPacketsAreFiltered, leaveBridgedPacketsAlone } from './bridged-packets.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
 import { type BridgePlan, bridgeName, type PortPlan, planBridge, planPort } from './plan.ts';
@@ -53,7 +53,7 @@ export class BridgeDriver implements NetworkDriver {
   readonly #discarded: DiscardedLinks;
   readonly #log: Log;
   readonly #ipForward: boolean;
-  #bridgedPacketsSettled = false;
+  readonly #bridgedPackets: BridgedPackets;
   /** Keys that this host does not let us write. */
   readonly #unforwarded = new Set<string>();
 
@@ -61,6 +61,7 @@ export class BridgeDriver implements NetworkDriver {
     this.#rtnl = deps.rtnl;
     this.#discarded = deps.discarded;
     this.#log = deps.log ?? silentLog;
+    this.#bridgedPackets = new BridgedPackets(deps);
     this.#ipForward = options.ipForward ?? true;
   }
 
@@ -180,7 +181,7 @@ export class BridgeDriver implements NetworkDriver {
       this.#discarded.discard(link);
     }
     this.#discarded.flush();
-    this.#settleBridgedPackets();
+    this.#bridgedPackets.settle();
   }
 
   #orphanLinks(known: KnownObjects): readonly Link[] {
@@ -211,22 +212,8 @@ export class BridgeDriver implements NetworkDriver {
   #makeGood(network: NetworkRecord): NetworkSetup {
     const plan = planBridge(network);
     this.#forward(network);
-    this.#settleBridgedPackets();
+    this.#bridgedPackets.settle();
     return setup(plan, makeGoodBridge(this.#rtnl, network, plan));
-  }
-
-  /** Once for each daemon. */
-  #settleBridgedPackets(): void {
-    if (this.#bridgedPacketsSettled) return;
-    this.#bridgedPacketsSettled = true;
-    try {
-      leaveBridgedPacketsAlone(this.#rtnl.links.list());
-    } catch (error) {
-      this.#log.warn(
-        { reason: messageOf(error) },
-        'bridged packets go on passing the packet filter, and are slower for it',
-      );
-    }
   }
 
   /** Once for each family and daemon, and whenever somebody turned it off. */

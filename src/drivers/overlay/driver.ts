@@ -23,6 +23,7 @@ import type {
   Peer,
   UnderlayEncryption,
 } from '../../model/index.ts';
+import { BridgedPackets } from '../bridged-packets.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
@@ -90,12 +91,14 @@ export class OverlayDriver implements NetworkDriver {
   readonly #rtnl: Rtnl;
   readonly #log: Log;
   readonly #ports: { readonly plain: number; readonly encrypted: number | undefined };
+  readonly #bridgedPackets: BridgedPackets;
   readonly #live = new Map<Id, Live>();
 
   constructor(deps: OverlayDriverDeps, options: OverlayDriverOptions = {}) {
     this.#deps = deps;
     this.#rtnl = deps.rtnl;
     this.#log = deps.log ?? silentLog;
+    this.#bridgedPackets = new BridgedPackets(deps);
     this.#ports = { plain: options.dataPort ?? DATA_PORT, encrypted: deps.encryption?.port };
   }
 
@@ -260,6 +263,7 @@ export class OverlayDriver implements NetworkDriver {
   }
 
   #makeGood(network: NetworkRecord, plan: OverlayPlan): NetworkSetup {
+    this.#bridgedPackets.settle();
     const running = this.#live.get(network.id);
     // While the cluster is not reachable the address of before holds.
     const address = this.#deps.underlay() ?? this.#vxlan(network.id)?.details.local;

@@ -4,16 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import {
-  type Cidr,
-  type Id,
-  type Ip,
-  type IpFamily,
-  newId,
-  parseCidr,
-  parseIp,
-  systemClock,
-} from '../../../base/index.ts';
+import { type Id, type Ip, type IpFamily, newId, parseCidr, parseIp, systemClock } from '../../../base/index.ts';
 import {
   createNetns,
   deleteNetns,
@@ -123,9 +114,7 @@ export class OverlayLab implements AsyncDisposable {
     });
     rtnl.links.set(port.index, { up: true });
     using inside = Rtnl.open(place.ns);
-    inside.links.set('eth0' === inside.links.get('eth0')?.name ? (inside.links.get('eth0')?.index ?? 0) : 0, {
-      up: true,
-    });
+    inside.links.set(inside.links.get('eth0')?.index ?? 0, { up: true });
   }
 
   addAddress(rtnl: Rtnl, ip: Ip): void {
@@ -165,6 +154,15 @@ export class OverlayLab implements AsyncDisposable {
     };
   }
 
+  spec(place: Place, network: NetworkRecord, addresses: readonly string[]): AttachSpec {
+    const [ipv4, ipv6] = [false, true].map((six) => addresses.find((text) => text.includes(':') === six));
+    return {
+      ...{ endpointId: newId(), ownerId: newId(), network, sandboxPath: place.path, ifname: 'eth0', request: {} },
+      ...(ipv4 === undefined ? {} : { ipv4: parseCidr(ipv4) }),
+      ...(ipv6 === undefined ? {} : { ipv6: parseCidr(ipv6) }),
+    };
+  }
+
   /** A container of that name on the network, known to everybody. The addresses are `host` numbers in the first subnets. */
   async join(node: LabNode, network: NetworkRecord, name: string, addresses: readonly string[]): Promise<LabContainer> {
     const first = !this.#on(node, network);
@@ -174,7 +172,7 @@ export class OverlayLab implements AsyncDisposable {
       node.driver.replacePeers(network, this.#peersOf(network, node));
     }
     const place = this.place(`${name}-${newId().slice(0, 6)}`);
-    const spec = specOf(place, network, addresses.map(parseCidr));
+    const spec = this.spec(place, network, addresses);
     await node.firewall.apply({ add: node.driver.guard(spec) });
     const attachment = await within(node, () => node.driver.attach(spec));
     using rtnl = Rtnl.open(place.ns);
@@ -308,16 +306,6 @@ export async function send(from: Place, to: Place, address: string, bytes: numbe
     server.kill('SIGKILL');
     await ended;
   }
-}
-
-function specOf(place: Place, network: NetworkRecord, addresses: readonly Cidr[]): AttachSpec {
-  const ipv4 = addresses.find(({ ip }) => !ip.includes(':'));
-  const ipv6 = addresses.find(({ ip }) => ip.includes(':'));
-  return {
-    ...{ endpointId: newId(), ownerId: newId(), network, sandboxPath: place.path, ifname: 'eth0', request: {} },
-    ...(ipv4 === undefined ? {} : { ipv4 }),
-    ...(ipv6 === undefined ? {} : { ipv6 }),
-  };
 }
 
 function fail(reason: string): never {
