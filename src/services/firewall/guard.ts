@@ -67,10 +67,12 @@ table ${GUARD_TABLE} {
   set targets6 { typeof iifname . @th,64,128; }
   set lladdrs6 { typeof iifname . @th,192,64; }
 
-  # Only IPv4, ARP and IPv6: a second VLAN tag would hide the rest from us and not from the receiver.
+  # Frames of other nodes were looked at there. Only IPv4, ARP and IPv6: a second VLAN tag would hide the rest from us and
+  # not from the receiver.
   chain prerouting {
     type filter hook prerouting priority -300; policy accept;
     iifname . ether saddr . ip saddr @sources4 accept
+    iifname "vx-*" accept
     ether type ip6 jump six
     ether type arp iifname . ether saddr @senders iifname . arp saddr ether . arp saddr ip @sources4 accept
     ether type arp iifname . ether saddr @senders arp operation request iifname . arp saddr ether @senders arp saddr ip 0.0.0.0 accept

@@ -85,35 +85,34 @@ ${setsText(6)}
     iifname "lo" accept
     ip daddr 127.0.0.0/8 jump guard_local
     ip saddr 127.0.0.0/8 iifname @bridges drop
-    udp dport @dataPorts jump untracked
+    udp dport @dataPorts jump from_nodes
   }
   chain guard_local {
     iifname @bridges drop
     ip daddr . meta l4proto . th dport @local4 drop
   }
 
-  # Frames between nodes are no flows of their own: each would be an entry of connection tracking and of no use.
-  chain untracked {
-    ip saddr @nodes4 ip daddr @nodes4 notrack
-    ip6 saddr @nodes6 ip6 daddr @nodes6 notrack
+  # The kernel takes frames of overlay networks from anybody: only nodes may send them. They are no flows: connection
+  # tracking would have an entry for each, and no use of it.
+  chain from_nodes {
+    ip saddr @nodes4 notrack accept
+    ip6 saddr @nodes6 notrack accept
+    fib daddr type local drop
   }
   chain send {
     type filter hook output priority raw; policy accept;
-    udp dport @dataPorts jump untracked
+    udp dport @dataPorts jump from_host
     udp dport @encryptedPorts rt ipsec missing drop
   }
+  chain from_host {
+    ip daddr @nodes4 notrack
+    ip6 daddr @nodes6 notrack
+  }
 
-  # The kernel takes frames of overlay networks from anybody: only nodes may send them.
   chain input {
     type filter hook input priority filter; policy accept;
     iifname @secluded drop
     udp dport @encryptedPorts meta secpath missing drop
-    udp dport @dataPorts jump from_nodes
-  }
-  chain from_nodes {
-    ip saddr @nodes4 return
-    ip6 saddr @nodes6 return
-    drop
   }
 
   # An address of the host and a port lead to a container: for packets that arrive, and for the host's own. The kernel
