@@ -100,6 +100,8 @@ export interface Cluster {
   /** Why nothing can be asked of the cluster now: what was thrown last; undefined: it can. */
   readonly problem: string | undefined;
   nodes(): readonly ClusterNode[];
+  /** Hears whenever {@link nodes} is another, and when all are known ({@link reachable}). Returns its end. */
+  onNodes(listener: () => void): () => void;
   /**
    * Begins to reach the store, and tries again until {@link close}: the store need not be there. `endpoints` are those of ours
    * that run from before; whatever else this node holds is given back.

@@ -1,4 +1,4 @@
-import type { Id } from '../base/index.ts';
+import type { Id, Ip } from '../base/index.ts';
 import type {
   Attachment,
   AttachSpec,
@@ -39,6 +39,7 @@ const SANDBOXES = 'sandboxes/';
 const ENDPOINTS = 'endpoints/';
 const UNFINISHED = 'unfinished/';
 const HERE = 'here/';
+const NODES = 'nodes/';
 
 export const put = {
   network: (network: NetworkRecord): StoreOperation => ({ put: `${NETWORKS}${network.id}`, value: network }),
@@ -47,6 +48,8 @@ export const put = {
   unfinished: (id: Id, value: Unfinished): StoreOperation => ({ put: `${UNFINISHED}${id}`, value }),
   /** A network of global scope exists in this host's kernel. */
   here: (id: Id, value: MadeHere): StoreOperation => ({ put: `${HERE}${id}`, value }),
+  /** The underlay address of a node of the cluster. */
+  node: (id: Id, value: Ip): StoreOperation => ({ put: `${NODES}${id}`, value }),
 };
 
 export const drop = {
@@ -55,6 +58,7 @@ export const drop = {
   endpoint: (id: Id): StoreOperation => ({ delete: `${ENDPOINTS}${id}` }),
   unfinished: (id: Id): StoreOperation => ({ delete: `${UNFINISHED}${id}` }),
   here: (id: Id): StoreOperation => ({ delete: `${HERE}${id}` }),
+  node: (id: Id): StoreOperation => ({ delete: `${NODES}${id}` }),
 };
 
 /** What the driver wants to remember of a network of global scope on this host alone. */
@@ -69,6 +73,7 @@ export interface StoredState {
   readonly endpoints: readonly StoredEndpoint[];
   readonly unfinished: readonly { readonly id: Id; readonly what: Unfinished }[];
   readonly here: ReadonlyMap<Id, MadeHere>;
+  readonly nodes: ReadonlyMap<Id, Ip>;
 }
 
 export async function loadUnfinished(store: Store): Promise<StoredState['unfinished']> {
@@ -77,12 +82,13 @@ export async function loadUnfinished(store: Store): Promise<StoredState['unfinis
 }
 
 export async function loadState(store: Store): Promise<StoredState> {
-  const [networks, sandboxes, endpoints, unfinished, here] = await Promise.all([
+  const [networks, sandboxes, endpoints, unfinished, here, nodes] = await Promise.all([
     store.list<NetworkRecord>(NETWORKS),
     store.list<SandboxRecord>(SANDBOXES),
     store.list<StoredEndpoint>(ENDPOINTS),
     loadUnfinished(store),
     store.list<MadeHere>(HERE),
+    store.list<Ip>(NODES),
   ]);
   return {
     networks: networks.map(({ value }) => value),
@@ -90,5 +96,6 @@ export async function loadState(store: Store): Promise<StoredState> {
     endpoints: endpoints.map(({ value }) => value).sort((a, b) => a.order - b.order),
     unfinished,
     here: new Map(here.map(({ key, value }) => [key.slice(HERE.length) as Id, value])),
+    nodes: new Map(nodes.map(({ key, value }) => [key.slice(NODES.length) as Id, value])),
   };
 }

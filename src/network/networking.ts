@@ -15,7 +15,7 @@ import type {
 import type { ResolvConf } from '../services/dns/index.ts';
 import type { Networks, Sandboxes } from './contract.ts';
 import { AddressBook, Attacher, LentAddresses, WayOut, Wiring } from './endpoints/index.ts';
-import { GlobalEndpoints, GlobalNetworkList, Presence, RemoteEndpoints, takePart } from './global/index.ts';
+import { GlobalEndpoints, GlobalNetworkList, KnownNodes, Presence, RemoteEndpoints, takePart } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { NetworkManager } from './networks.ts';
 import { type DefaultBridge, makePredefined } from './predefined.ts';
@@ -92,6 +92,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const lent = new LentAddresses({ state, store, wiring, host, resolver, leases, turns, log });
   const remote = cluster === undefined ? undefined : new RemoteEndpoints({ cluster, state, resolver, log });
   const presence = new Presence({ state, store, firewall, remote, turns: networkTurns, log });
+  const nodes = new KnownNodes({ cluster, firewall, store, log });
   const global = new GlobalEndpoints({ cluster });
   const globalNetworks =
     cluster === undefined
@@ -120,7 +121,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const wayOut = new WayOut({ attacher, network: () => networks.gatewayNetwork() });
   const sandboxes = new SandboxManager(
     {
-      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns, wayOut, global, presence },
+      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns, wayOut, global, presence, nodes },
       ...{ firewall, resolver, host, drivers, hostResolvConf, log },
     },
     { netnsDir },
@@ -135,7 +136,10 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
     start: async (alive) => {
       await sandboxes.restore(alive);
       if (cluster !== undefined && remote !== undefined && globalNetworks !== undefined) {
-        endOfPart = takePart({ cluster, networks: globalNetworks, remote, state, sandboxes, events, log });
+        endOfPart = takePart({
+          ...{ cluster, nodes, remote, state, sandboxes, events, log },
+          networks: globalNetworks,
+        });
       }
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});
     },

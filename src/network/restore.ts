@@ -2,7 +2,7 @@ import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
 import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
 import type { AddressBook, Attacher, LentAddresses, WayOut, Wiring } from './endpoints/index.ts';
 import { dnsEndpoint, flowsOf, guardsOf } from './endpoints/index.ts';
-import { type Presence, withState } from './global/index.ts';
+import { type KnownNodes, type Presence, withState } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
 import { knownObjects } from './reconcile/index.ts';
@@ -18,6 +18,7 @@ export interface RestoreDeps {
   readonly lent: LentAddresses;
   readonly wayOut: WayOut;
   readonly presence: Presence;
+  readonly nodes: KnownNodes;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;
@@ -43,10 +44,12 @@ export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: Sand
   }
   // One transaction for all: no packet of theirs meets a half-filled table.
   const { state } = deps;
+  deps.nodes.resume(stored.nodes);
   const sandboxes = [...state.sandboxes.values()];
   await attempt(log, 'restore the packet filter', () =>
     deps.firewall.replaceAll([
       ...[...state.networks.values()].flatMap(({ setup }) => setup.firewall),
+      ...deps.nodes.entries(),
       ...sandboxes.flatMap(({ firewall }) => firewall),
       ...guardsOf(sandboxes.flatMap(({ endpoints }) => endpoints)),
     ]),

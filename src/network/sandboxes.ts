@@ -24,7 +24,7 @@ import {
   type WayOut,
   type Wiring,
 } from './endpoints/index.ts';
-import type { GlobalEndpoints, Presence } from './global/index.ts';
+import type { GlobalEndpoints, KnownNodes, Presence } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put, THIS_BOOT } from './journal.ts';
 import { restoreEverything } from './restore.ts';
@@ -42,6 +42,7 @@ export interface SandboxManagerDeps {
   readonly wayOut: WayOut;
   readonly global: GlobalEndpoints;
   readonly presence: Presence;
+  readonly nodes: KnownNodes;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;

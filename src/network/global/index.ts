@@ -3,5 +3,6 @@
 export { clusterEndpoint, GlobalEndpoints, type GlobalJoin } from './endpoints.ts';
 export { takePart } from './membership.ts';
 export { GlobalNetworkList } from './networks.ts';
+export { KnownNodes } from './nodes.ts';
 export { Presence, withState } from './presence.ts';
 export { RemoteEndpoints } from './remote-endpoints.ts';

@@ -4,11 +4,13 @@ import type { Sandboxes } from '../contract.ts';
 import type { NetworkState } from '../state.ts';
 import { clusterEndpoint } from './endpoints.ts';
 import type { GlobalNetworkList } from './networks.ts';
+import type { KnownNodes } from './nodes.ts';
 import type { RemoteEndpoints } from './remote-endpoints.ts';
 
 export interface MembershipDeps {
   readonly cluster: Cluster;
   readonly networks: GlobalNetworkList;
+  readonly nodes: KnownNodes;
   readonly remote: RemoteEndpoints;
   readonly state: NetworkState;
   readonly sandboxes: Pick<Sandboxes, 'detach'>;
@@ -18,8 +20,9 @@ export interface MembershipDeps {
 
 /** Takes part with what runs from before. To be called once, when that is known. Returns its end. */
 export function takePart(deps: MembershipDeps): () => void {
-  const { cluster, networks, remote, state } = deps;
+  const { cluster, networks, nodes, remote, state } = deps;
   const endOfTaken = cluster.onTaken((endpoint) => void takeOff(deps, endpoint));
+  const endOfNodes = nodes.follow();
   networks.follow();
   const here = [...state.networks.values()].filter(({ record }) => state.made.has(record.id));
   for (const { record } of here) remote.follow(record);
@@ -27,6 +30,7 @@ export function takePart(deps: MembershipDeps): () => void {
   cluster.start(endpoints.map(({ record }) => clusterEndpoint(record, cluster.self.id)));
   return () => {
     endOfTaken();
+    endOfNodes();
     networks.stop();
     remote.stop();
   };

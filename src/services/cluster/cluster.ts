@@ -1,5 +1,6 @@
 import {
   type Clock,
+  Emitter,
   FairwayError,
   type Id,
   type Log,
@@ -71,6 +72,7 @@ export class StoreCluster implements Cluster {
   readonly #claim: KeptLease;
   readonly #upkeep: Upkeep;
   readonly #ends: (() => void)[] = [];
+  readonly #allKnown = new Emitter<void>();
   /** By key: under which lease it was put. */
   readonly #registered = new Map<string, string>();
   #clusterId: Id | undefined;
@@ -148,6 +150,13 @@ export class StoreCluster implements Cluster {
     return known.some(({ id }) => id === this.#self.id) ? known : [...known, this.self];
   }
 
+  onNodes(listener: () => void): () => void {
+    const ends = [this.#members.onChange(listener), this.#allKnown.on(listener)];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
   followNetworks(listener: (news: NetworkNews) => void): () => void {
     return this.#networks.listen(listener);
   }
@@ -209,7 +218,9 @@ export class StoreCluster implements Cluster {
     await this.#networks.follow();
     await this.#claims.settle();
     await Promise.all(this.#views.all().map((view) => view.ready()));
+    const before = this.#ready;
     this.#ready = true;
+    if (!before) this.#allKnown.emit();
     await this.#networks.finishRemovals();
   }
 

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type FakeHostNode, FakeHosts } from '../testing/fake-hosts.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** Addresses from which the packet filter of that host takes frames. */
+async function trusted({ net }: FakeHostNode): Promise<readonly string[]> {
+  return net.firewall
+    .entries()
+    .flatMap((entry) => (entry.kind === 'node' ? [entry.address] : []))
+    .sort();
+}
+
+describe('the nodes that a host takes frames from', () => {
+  it('are those of the cluster, as they come', async () => {
+    const hosts = await FakeHosts.of('a', 'b');
+    await hosts.clock.advance(1000);
+    assert.deepEqual(await trusted(hosts.get('a')), ['192.0.2.1', '192.0.2.2']);
+    await hosts.add('c');
+    await hosts.settle();
+    for (const host of hosts.all) assert.deepEqual(await trusted(host), ['192.0.2.1', '192.0.2.2', '192.0.2.3']);
+  });
+
+  it('stay while one is cut off, until nothing holds its place any more', async () => {
+    const hosts = await FakeHosts.of('a', 'b');
+    await hosts.clock.advance(1000);
+    hosts.get('b').store.cut();
+    await hosts.clock.advance(60_000);
+    assert.deepEqual(await trusted(hosts.get('a')), ['192.0.2.1', '192.0.2.2']);
+    await hosts.clock.advance(HOUR_MS);
+    assert.deepEqual(await trusted(hosts.get('a')), ['192.0.2.1']);
+  });
+
+  it('are remembered by a daemon that starts without the cluster, and those that went meanwhile are not', async () => {
+    const hosts = await FakeHosts.of('a', 'b');
+    await hosts.clock.advance(1000);
+    const a = hosts.get('a');
+    await a.restart({ cut: true });
+    assert.deepEqual(await trusted(a), ['192.0.2.1', '192.0.2.2']);
+    hosts.get('b').store.cut();
+    await hosts.clock.advance(HOUR_MS + 60_000);
+    assert.deepEqual(await trusted(a), ['192.0.2.1', '192.0.2.2']);
+    a.store.heal();
+    await hosts.clock.advance(60_000);
+    assert.deepEqual(await trusted(a), ['192.0.2.1']);
+  });
+});

@@ -1,0 +1,71 @@
+import { type Id, type Ip, type Log, messageOf, Serial } from '../../base/index.ts';
+import type { Cluster, Firewall, NodeEntry, Store } from '../../model/index.ts';
+import { drop, put, THIS_BOOT } from '../journal.ts';
+
+export interface KnownNodesDeps {
+  /** Absent: this host is in no cluster (any more), and no node is trusted. */
+  readonly cluster?: Cluster | undefined;
+  readonly firewall: Firewall;
+  readonly store: Store;
+  readonly log: Log;
+}
+
+/**
+ * From which addresses the packet filter takes frames of other hosts: those of the cluster's nodes. Remembered on this host, so
+ * that a daemon that starts while the cluster cannot be asked goes on with those of before.
+ */
+export class KnownNodes {
+  readonly #deps: KnownNodesDeps;
+  readonly #addresses = new Map<Id, Ip>();
+  readonly #turn = new Serial();
+
+  constructor(deps: KnownNodesDeps) {
+    this.#deps = deps;
+  }
+
+  /** What is remembered of before; the packet filter is to hold {@link entries} then. */
+  resume(stored: ReadonlyMap<Id, Ip>): void {
+    const { cluster } = this.#deps;
+    if (cluster === undefined) return;
+    for (const [id, address] of stored) this.#addresses.set(id, address);
+    this.#addresses.set(cluster.self.id, cluster.self.address);
+  }
+
+  entries(): readonly NodeEntry[] {
+    return [...this.#addresses].map(entryOf);
+  }
+
+  /** Returns its end. */
+  follow(): () => void {
+    const hear = (): void => {
+      void this.#turn.run('', () => this.#update());
+    };
+    hear();
+    return this.#deps.cluster?.onNodes(hear) ?? ((): void => {});
+  }
+
+  async #update(): Promise<void> {
+    const { cluster, firewall, store, log } = this.#deps;
+    if (cluster === undefined) return;
+    try {
+      const now = new Map(cluster.nodes().map(({ id, address }) => [id, address]));
+      const set = [...now].filter(([id, address]) => this.#addresses.get(id) !== address);
+      // Until all are known, who is missing may be there.
+      const gone = cluster.reachable ? [...this.#addresses].filter(([id]) => !now.has(id)) : [];
+      if (set.length + gone.length === 0) return;
+      await firewall.apply({ add: set.map(entryOf), remove: gone.map(entryOf) });
+      for (const [id, address] of set) this.#addresses.set(id, address);
+      for (const [id] of gone) this.#addresses.delete(id);
+      await store.commit(
+        [...set.map(([id, address]) => put.node(id, address)), ...gone.map(([id]) => drop.node(id))],
+        THIS_BOOT,
+      );
+    } catch (error) {
+      log.error({ reason: messageOf(error) }, 'cannot tell the packet filter which hosts are nodes of the cluster');
+    }
+  }
+}
+
+function entryOf([nodeId, address]: readonly [Id, Ip]): NodeEntry {
+  return { kind: 'node', nodeId, address };
+}
