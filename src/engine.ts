@@ -232,7 +232,7 @@ async function openNetworking(
   const { dns } = options.network;
   const rtnl = undo.use(Rtnl.open());
   const nft = undo.use(Nft.open());
-  const discarded = undo.use(new DiscardedLinks({ rtnl, clock }));
+  const discarded = undo.use(new DiscardedLinks({ rtnl, clock, log }));
   const hostServers = undo.use(new HostServers(options.network.resolvConf, { log }));
   const resolver = new ProcessResolver(
     { sockets: new NetnsSandboxSockets(), log },

@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../base/index.ts';
+import { type Clock, type Log, messageOf, silentLog } from '../base/index.ts';
 import { isErrno, type Link, type Rtnl } from '../kernel/index.ts';
 
 export interface DiscardedLinksDeps {
   readonly rtnl: Rtnl;
   readonly clock: Clock;
+  readonly log?: Log;
 }
 
 /** Links of this group are ours and wait for deletion: "fwx" in hex, and a zero. */
 const GROUP = 0x66_77_78_00;
 const NAME = /^fwx[0-9a-f]{10}$/;
 const QUIET_MS = 250;
+/** Long enough for the answer to whoever asked. */
+const SOON_MS = 5;
 const MAX_WAITING = 128;
 
 /** Name and group of a link that {@link DiscardedLinks.flush} deletes, of this daemon or a later one. */
@@ -18,51 +21,62 @@ export function discardedName(): { readonly name: string; readonly group: number
   return { name: `fwx${randomBytes(5).toString('hex')}`, group: GROUP };
 }
 
+/** Out of use: down, without master and addresses, its name and its mark free for another. Gone already is fine. */
+export function putOutOfUse(rtnl: Rtnl, link: Link): void {
+  try {
+    rtnl.links.set(link.index, { up: false, masterIndex: 0 });
+    // A mark would make it somebody's again.
+    rtnl.links.set(link.index, { ...discardedName(), alias: '' });
+    // A port of a bridge has none.
+    if (link.masterIndex !== undefined) return;
+    for (const address of rtnl.addresses.list(link.index)) rtnl.addresses.remove(link.index, address.cidr);
+  } catch (error) {
+    if (!isErrno(error, 'ENODEV')) throw error;
+  }
+}
+
 /**
- * Deleting a bridge or a veth holds the kernel's link lock for about 20 ms, a group of them for hardly longer than one. So
- * a link that is done with is put out of use at once (down, without addresses and master, its name free again) and
- * deleted with others when nothing has been asked for a while, at the latest by {@link flush}.
+ * Whoever deletes a bridge or a veth waits for about 20 ms, a group of them for hardly longer than one. So a link that is done with
+ * is put out of use at once and deleted with others, in another thread, when nothing has been asked for a while, at the latest by
+ * {@link flush}.
  */
 export class DiscardedLinks implements Disposable {
   readonly #rtnl: Rtnl;
   readonly #clock: Clock;
+  readonly #log: Log;
   #waiting = 0;
+  /** One of them is in somebody's namespace. */
+  #seen = false;
+  #deleting = false;
   #cancel: (() => void) | undefined;
 
   constructor(deps: DiscardedLinksDeps) {
     this.#rtnl = deps.rtnl;
     this.#clock = deps.clock;
+    this.#log = deps.log ?? silentLog;
   }
 
-  /** The link must be in the namespace of the daemon. Gone already is fine. */
-  discard(link: Link): void {
-    try {
-      this.#rtnl.links.set(link.index, { up: false, masterIndex: 0 });
-      // A mark would make it somebody's again.
-      this.#rtnl.links.set(link.index, { ...discardedName(), alias: '' });
-      if (link.kind === 'bridge') this.#flushAddresses(link.index);
-    } catch (error) {
-      if (isErrno(error, 'ENODEV')) return;
-      throw error;
-    }
+  /**
+   * The link must be in the namespace of the daemon. Gone already is fine. `seen`: its other end, out of use as well, can still be
+   * seen in a sandbox, so it goes soon.
+   */
+  discard(link: Link, { seen = false }: { readonly seen?: boolean } = {}): void {
+    putOutOfUse(this.#rtnl, link);
     this.#waiting += 1;
-    if (this.#waiting >= MAX_WAITING) this.flush();
+    this.#seen ||= seen;
+    if (this.#seen || this.#waiting >= MAX_WAITING) this.#schedule(SOON_MS);
     else this.postpone();
   }
 
   /** Whoever is about to do something that a user waits for says so. */
   postpone(): void {
-    if (this.#waiting === 0) return;
-    this.#cancel?.();
-    this.#cancel = this.#clock.after(QUIET_MS, () => this.flush());
+    if (this.#waiting > 0 && !this.#seen) this.#schedule(QUIET_MS);
   }
 
-  /** Deletes them now, those of an earlier daemon too. */
+  /** Deletes them now, those of an earlier daemon too, and waits for it. */
   flush(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-    this.#waiting = 0;
-    const found = this.#rtnl.links.list().filter((link) => link.group === GROUP);
+    this.#begin();
+    const found = this.#found();
     if (found.length === 0) return;
     if (found.every((link) => NAME.test(link.name))) {
       this.#rtnl.links.deleteGroup(GROUP);
@@ -76,7 +90,38 @@ export class DiscardedLinks implements Disposable {
     this.flush();
   }
 
-  #flushAddresses(index: number): void {
-    for (const address of this.#rtnl.addresses.list(index)) this.#rtnl.addresses.remove(index, address.cidr);
+  #found(): readonly Link[] {
+    return this.#rtnl.links.list().filter((link) => link.group === GROUP);
+  }
+
+  #begin(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#waiting = 0;
+    this.#seen = false;
+  }
+
+  #schedule(delay: number): void {
+    this.#cancel?.();
+    this.#cancel = this.#clock.after(delay, () => void this.#deleteAside());
+  }
+
+  /** One deletion at a time; what comes meanwhile is the next. */
+  async #deleteAside(): Promise<void> {
+    if (this.#deleting) {
+      this.#schedule(SOON_MS);
+      return;
+    }
+    this.#begin();
+    this.#deleting = true;
+    try {
+      const found = this.#found();
+      if (!found.every((link) => NAME.test(link.name))) this.flush();
+      else if (found.length > 0) await this.#rtnl.links.deleteGroupAside(GROUP);
+    } catch (error) {
+      this.#log.warn({ reason: messageOf(error) }, 'cannot delete links that are done with');
+    } finally {
+      this.#deleting = false;
+    }
   }
 }

@@ -7,6 +7,7 @@ import {
   netnsExists,
   openNetns,
   Rtnl,
+  runInNetns,
   sendGratuitousArp,
   sendUnsolicitedNa,
   writeSysctl,
@@ -41,32 +42,37 @@ export function usesSlaac({ network }: AttachSpec): boolean {
 
 /** Gives a link that is already in the namespace its settings and addresses, and brings it up. */
 export function setUpSandboxLink(ns: NetnsHandle, link: SandboxLink): void {
-  using rtnl = Rtnl.open(ns);
+  runInNetns(ns, () => setUpLink(link));
+}
+
+/** In the namespace that the thread is in. */
+function setUpLink(link: SandboxLink): void {
+  using rtnl = Rtnl.open();
   const found = rtnl.links.get(link.ifname);
   if (found === undefined) throw new Error(`cannot set up link "${link.ifname}": it is not in the sandbox`);
   const hasIpv6 = link.addresses.some((cidr) => familyOf(cidr.ip) === 6);
   if (link.slaac === true) {
-    acceptRouterAdvertisements(link.ifname, ns);
-    writeSysctl(['net', 'ipv6', 'conf', link.ifname, 'disable_ipv6'], 0, ns);
+    acceptRouterAdvertisements(link.ifname);
+    writeSysctl(['net', 'ipv6', 'conf', link.ifname, 'disable_ipv6'], 0);
   } else {
-    ignoreRouterAdvertisements(link.ifname, ns);
-    ipv6Settings(ns, link.ifname, hasIpv6);
+    ignoreRouterAdvertisements(link.ifname);
+    ipv6Settings(link.ifname, hasIpv6);
   }
   // The kernel tells the neighbours as the link comes up.
-  writeSysctl(['net', 'ipv4', 'conf', link.ifname, 'arp_notify'], 1, ns);
+  writeSysctl(['net', 'ipv4', 'conf', link.ifname, 'arp_notify'], 1);
   for (const cidr of link.addresses) rtnl.addresses.add(found.index, cidr, { noDad: true });
   rtnl.links.set(found.index, { up: true });
-  for (const setting of link.sysctls) applySetting(ns, setting);
+  for (const setting of link.sysctls) applySetting(setting);
 }
 
 /** Without an IPv6 address no link-local one either; with one, nothing waits for duplicate address detection. */
-function ipv6Settings(ns: NetnsHandle, ifname: string, wanted: boolean): void {
+function ipv6Settings(ifname: string, wanted: boolean): void {
   const key = (setting: string): string[] => ['net', 'ipv6', 'conf', ifname, setting];
   try {
-    writeSysctl(key('disable_ipv6'), wanted ? 0 : 1, ns);
+    writeSysctl(key('disable_ipv6'), wanted ? 0 : 1);
     if (!wanted) return;
-    writeSysctl(key('accept_dad'), 0, ns);
-    writeSysctl(key('ndisc_notify'), 1, ns);
+    writeSysctl(key('accept_dad'), 0);
+    writeSysctl(key('ndisc_notify'), 1);
   } catch (error) {
     // A kernel without IPv6 has nothing to turn off.
     if (wanted || !isErrno(error, 'ENOENT')) throw error;
@@ -112,9 +118,9 @@ export function announceAddresses(spec: AttachSpec, mac: Mac): void {
 }
 
 /** What the kernel does not know, or does not take, is a mistake in the option. */
-function applySetting(ns: NetnsHandle, { key, value }: EndpointOptions['sysctls'][number]): void {
+function applySetting({ key, value }: EndpointOptions['sysctls'][number]): void {
   try {
-    writeSysctl(key, value, ns);
+    writeSysctl(key, value);
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'EINVAL')) throw error;
     throw invalid('invalid_sysctl', `invalid sysctl ${key.join('.')}=${value} of an endpoint: ${messageOf(error)}`);

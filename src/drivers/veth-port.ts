@@ -1,7 +1,7 @@
 import { conflict, type Id, type Mac } from '../base/index.ts';
-import { isErrno, type Link, netnsExists, type Rtnl } from '../kernel/index.ts';
+import { isErrno, type Link, netnsExists, openNetns, Rtnl } from '../kernel/index.ts';
 import type { Attachment, AttachSpec } from '../model/index.ts';
-import type { DiscardedLinks } from './discarded-links.ts';
+import { type DiscardedLinks, putOutOfUse } from './discarded-links.ts';
 import { ownerOf } from './marks.ts';
 
 export interface VethPort {
@@ -51,7 +51,7 @@ export function createVethPort(
   throw taken ?? conflict('link_names_taken', `cannot attach endpoint ${endpointId}: all names for its link are taken`);
 }
 
-/** Repeatable. With its namespace gone the kernel deletes the pair behind our back; live, the container loses it now. */
+/** Repeatable. The container loses it now: its end is put out of use, too, and vanishes from the sandbox soon. */
 export function removeVethPort(
   { rtnl, discarded }: { readonly rtnl: Rtnl; readonly discarded: DiscardedLinks },
   spec: AttachSpec,
@@ -61,8 +61,24 @@ export function removeVethPort(
   for (const name of named) {
     const link = rtnl.links.get(name);
     if (link === undefined || !isEndpointLink(link, spec.endpointId)) continue;
-    if (netnsExists(spec.sandboxPath)) rtnl.links.delete(link.index);
-    else discarded.discard(link);
+    const seen = netnsExists(spec.sandboxPath);
+    if (!seen || releaseInside(spec, link)) discarded.discard(link, { seen });
+    else rtnl.links.delete(link.index);
+  }
+}
+
+/** False where the other end is not as we made it: the container may have moved it elsewhere. */
+function releaseInside(spec: AttachSpec, host: Link): boolean {
+  try {
+    using ns = openNetns(spec.sandboxPath);
+    using rtnl = Rtnl.open(ns);
+    const link = host.peerIndex === undefined ? undefined : rtnl.links.get(host.peerIndex);
+    if (link?.kind !== 'veth' || link.peerIndex !== host.index) return false;
+    putOutOfUse(rtnl, link);
+    return true;
+  } catch {
+    // Whatever it was: the pair can still be deleted, which takes the daemon longer.
+    return false;
   }
 }
 

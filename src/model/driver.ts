@@ -108,7 +108,10 @@ export interface NetworkDriver {
   /** Puts a link with its addresses into the sandbox, up, without default routes. Undone by {@link detach}. */
   attach(spec: AttachSpec): Promise<Attachment>;
 
-  /** Repeatable; the sandbox may be gone already. */
+  /**
+   * Repeatable; the sandbox may be gone already. Afterwards the link's name and addresses are free, in the sandbox too; what is left
+   * of it is down, without addresses, and vanishes by itself.
+   */
   detach(spec: AttachSpec, state: Attachment['state']): Promise<void>;
 
   /** Rebuilds the attachment of a running endpoint after a restart, touching nothing. */

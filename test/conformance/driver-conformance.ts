@@ -77,9 +77,17 @@ export function driverConformance(name: string, options: DriverConformanceOption
       return rtnl.links.list().map((link) => `${link.name} ${link.alias ?? ''}`);
     };
     const linksInside = (): readonly string[] => {
+      subject.settle();
       using ns = openNetns(sandboxPath);
       using inner = Rtnl.open(ns);
       return inner.links.list().map((link) => link.name);
+    };
+
+    const upInside = (): readonly string[] => {
+      using ns = openNetns(sandboxPath);
+      using inner = Rtnl.open(ns);
+      const used = new Set(inner.addresses.list().map(({ linkIndex }) => linkIndex));
+      return inner.links.list().flatMap(({ name, index, flags }) => (flags.up || used.has(index) ? [name] : []));
     };
 
     it('accepts a plain request and touches nothing by it', () => {
@@ -110,6 +118,7 @@ export function driverConformance(name: string, options: DriverConformanceOption
     it('attaches a link with its address, up, and takes it away again, twice if need be', async () => {
       const before = links();
       const inside = linksInside();
+      const inUse = upInside();
       const record = network();
       await subject.driver.createNetwork(record);
       const made = links();
@@ -130,6 +139,7 @@ export function driverConformance(name: string, options: DriverConformanceOption
       }
       subject.driver.announce?.(spec, attachment.state);
       await subject.driver.detach(spec, attachment.state);
+      assert.deepEqual(upInside(), inUse);
       await subject.driver.detach(spec, attachment.state);
       assert.deepEqual(linksInside(), inside);
       assert.deepEqual(links(), made);

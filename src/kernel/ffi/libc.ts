@@ -9,7 +9,16 @@ interface Libc {
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
-  send(fd: number, data: Uint8Array, length: number, flags: number): number;
+  send: {
+    (fd: number, data: Uint8Array, length: number, flags: number): number;
+    async(
+      fd: number,
+      data: Uint8Array,
+      length: number,
+      flags: number,
+      done: (error: Error | null, sent: number) => void,
+    ): void;
+  };
   sendto(fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
   recv(fd: number, data: Uint8Array, length: number, flags: number): number;
   sendmsg(fd: number, header: Uint8Array, flags: number): number;

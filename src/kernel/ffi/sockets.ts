@@ -52,6 +52,18 @@ export function sendDatagram(fd: number, data: Uint8Array): void {
   }
 }
 
+/**
+ * {@link sendDatagram} in a thread of libuv's pool, for what the kernel takes long over. The descriptor must stay open until `done`
+ * is called, with false when the kernel did not take it.
+ */
+export function sendDatagramAside(fd: number, data: Uint8Array, done: (taken: boolean) => void): void {
+  // Not in V8's heap, which may move while the thread reads.
+  const copy = Buffer.allocUnsafeSlow(data.length);
+  copy.set(data);
+  // Safe: the kernel reads `length` bytes of the copy, which the callback holds until the call has returned.
+  libc().send.async(fd, copy, copy.length, 0, (error, sent) => done(error === null && sent === copy.length));
+}
+
 export function sendDatagramTo(fd: number, data: Uint8Array, to: Uint8Array): void {
   // Safe: both lengths are the buffers' own.
   check(libc().sendto(fd, data, data.length, 0, to, to.length), 'sendto');

@@ -117,9 +117,21 @@ export class Links {
 
   /** Deletes all links of a group at once, in the time of one. False when there are none. */
   deleteGroup(group: number): boolean {
-    if (group === 0) throw invalid('invalid_group', 'cannot delete link group 0: every link starts in it');
-    const write = new MessageWriter(c.RTM_DELLINK, CHANGE).raw(kinds.linkHeader(0, 0)).u32(c.IFLA_GROUP, group);
-    return this.#unlessMissing(write, `delete links of group ${group}`);
+    return this.#unlessMissing(deleteGroupMessage(group), deletionOf(group));
+  }
+
+  /**
+   * {@link deleteGroup} in another thread. They vanish at once; what takes the kernel long comes after that, when it has let go of
+   * the lock of links, and only whoever asked waits for it.
+   */
+  async deleteGroupAside(group: number): Promise<boolean> {
+    try {
+      await this.#socket.changeAside(deleteGroupMessage(group), deletionOf(group));
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'ENODEV')) return false;
+      throw error;
+    }
   }
 
   statistics(link: number | string): LinkStatistics | undefined {
@@ -152,6 +164,15 @@ export class Links {
       throw error;
     }
   }
+}
+
+function deleteGroupMessage(group: number): MessageWriter {
+  if (group === 0) throw invalid('invalid_group', 'cannot delete link group 0: every link starts in it');
+  return new MessageWriter(c.RTM_DELLINK, CHANGE).raw(kinds.linkHeader(0, 0)).u32(c.IFLA_GROUP, group);
+}
+
+function deletionOf(group: number): string {
+  return `delete links of group ${group}`;
 }
 
 function getLink(socket: NetlinkSocket, link: number | string): Link | undefined {

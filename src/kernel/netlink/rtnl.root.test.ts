@@ -255,4 +255,16 @@ describe('rtnetlink in a namespace', () => {
     assert.equal(rtnl.links.get('fwt0'), undefined);
     assert.equal(rtnl.links.deleteGroup(7), false);
   });
+
+  it('deletes a group in another thread, and answers other questions meanwhile', async () => {
+    rtnl.links.createVeth({ name: 'fwt0', peerName: 'fwt1' });
+    const { index = 0 } = rtnl.links.get('fwt0') ?? {};
+    rtnl.links.set(index, { group: 7 });
+    const deleted = rtnl.links.deleteGroupAside(7);
+    let asked = 0;
+    while (rtnl.links.get(index) !== undefined) asked += 1;
+    assert.equal(rtnl.links.get('lo')?.name, 'lo');
+    assert.equal(await deleted, true, `after ${asked} questions`);
+    assert.equal(await rtnl.links.deleteGroupAside(7), false);
+  });
 });

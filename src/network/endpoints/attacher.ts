@@ -8,6 +8,7 @@ import {
   newId,
   notFound,
   runAll,
+  runTogether,
   shortId,
   silentLog,
   systemClock,
@@ -97,9 +98,10 @@ export class Attacher {
     }
     const record = endpointRecord(sandbox.record, lent, request);
     const endpoint: LiveEndpoint = { record, network, spec, attachment, order: state.nextOrder() };
-    await this.#announceName(endpoint, undo);
+    const named = this.#announceName(endpoint, undo);
     const endpoints = [...sandbox.endpoints, endpoint];
     const published = await wiring.change(sandbox, endpoints, undo);
+    await named;
     const changed = withPorts(sandbox.record, published);
     const finished = [
       put.endpoint({ order: endpoint.order, endpoint: record }),
@@ -121,21 +123,22 @@ export class Attacher {
   async detach(sandbox: LiveSandbox, networkId: Id): Promise<void> {
     const endpoint = sandbox.endpoints.find(({ record }) => record.networkId === networkId);
     if (endpoint === undefined) return;
-    const { state, store, wiring, resolver } = this.#deps;
+    const { state, store, wiring } = this.#deps;
     const { record } = endpoint;
     const rest = sandbox.endpoints.filter((other) => other !== endpoint);
     const begun = { kind: 'endpoint', endpoint: leftoverOf(endpoint) } as const;
     await store.commit([drop.endpoint(record.id), put.unfinished(record.id, begun)], THIS_BOOT);
     state.deleteEndpoint(record);
+    const forgotten = this.#forgetNames([endpoint]);
     await runAll(
       [
-        () => resolver.removeEndpoint(record.id),
         () => this.#deps.lent.giveBack(endpoint),
         // Ports that move may be refused now: the container loses them, the rest goes on.
         () => wiring.part(sandbox, rest),
         () => driverOf(endpoint.network).detach(endpoint.spec, endpoint.attachment.state),
         () => wiring.forget(sandbox.record, [endpoint]),
         () => this.#deps.firewall.apply({ remove: guardsOf([endpoint]) }),
+        () => forgotten,
         () => this.#releaseAddresses(endpoint.spec),
         () => this.#exit(endpoint),
         () => store.commit([put.sandbox(sandbox.record), drop.unfinished(record.id)], THIS_BOOT),
@@ -147,7 +150,7 @@ export class Attacher {
 
   /** Ends a sandbox with all of its endpoints; every step is tried. */
   async close(sandbox: LiveSandbox): Promise<void> {
-    const { state, store, wiring, resolver, host } = this.#deps;
+    const { state, store, wiring, host } = this.#deps;
     const { record, endpoints } = sandbox;
     const leftovers = endpoints.map(leftoverOf);
     const begun = { kind: 'sandbox', path: record.host ? '' : record.path, endpoints: leftovers } as const;
@@ -156,16 +159,17 @@ export class Attacher {
     state.sandboxes.delete(record.id);
     for (const endpoint of endpoints) state.deleteEndpoint(endpoint.record);
     sandbox.endpoints = [];
+    const forgotten = this.#forgetNames(endpoints);
     await runAll(
       [
         ...endpoints.map((endpoint) => () => this.#deps.lent.giveBack(endpoint)),
         ...wiring.tearDown(sandbox),
-        ...endpoints.map((endpoint) => () => resolver.removeEndpoint(endpoint.record.id)),
         // First the namespace: the kernel takes the links in it along, in its own time.
         () => (record.host ? undefined : host.removeNamespace(record.path)),
         ...endpoints.map((one) => () => driverOf(one.network).detach(one.spec, one.attachment.state)),
         () => wiring.forget(record, endpoints),
         () => this.#deps.firewall.apply({ remove: guardsOf(endpoints) }),
+        () => forgotten,
         ...endpoints.map((endpoint) => () => this.#releaseAddresses(endpoint.spec)),
         ...endpoints.map((endpoint) => () => this.#exit(endpoint)),
         () => store.commit([drop.unfinished(record.id)], THIS_BOOT),
@@ -319,11 +323,21 @@ export class Attacher {
     return attachment;
   }
 
-  async #announceName(endpoint: LiveEndpoint, undo: Undo): Promise<void> {
+  /** To be awaited; meanwhile there is more to do. */
+  #announceName(endpoint: LiveEndpoint, undo: Undo): Promise<void> {
     const named = dnsEndpoint(endpoint);
-    if (named === undefined) return;
+    if (named === undefined) return Promise.resolve();
     undo.defer(() => this.#deps.resolver.removeEndpoint(endpoint.record.id));
-    await this.#deps.resolver.addEndpoint(named);
+    return whileOthersWork(this.#deps.resolver.addEndpoint(named));
+  }
+
+  #forgetNames(endpoints: readonly LiveEndpoint[]): Promise<void> {
+    const all = endpoints.map(
+      ({ record }) =>
+        () =>
+          this.#deps.resolver.removeEndpoint(record.id),
+    );
+    return whileOthersWork(runTogether(all, 'cannot forget names'));
   }
 
   async #releaseAddresses({ network, endpointId, ipv4, ipv6 }: AttachSpec): Promise<void> {
@@ -384,6 +398,12 @@ function checkModes(sandbox: LiveSandbox, { record }: LiveNetwork): void {
       'container cannot be connected to multiple networks with one of the networks in private (none) mode',
     );
   }
+}
+
+/** Of something whose failure is heard of later, when it is awaited. */
+function whileOthersWork<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {});
+  return work;
 }
 
 export function driverOf(network: LiveNetwork): NonNullable<LiveNetwork['driver']> {

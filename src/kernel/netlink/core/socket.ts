@@ -16,6 +16,7 @@ import {
   SOL_SOCKET,
   SystemError,
   sendDatagram,
+  sendDatagramAside,
   setSocketOption,
 } from '../../ffi/index.ts';
 import { type NetnsHandle, runInNetns } from '../../netns/index.ts';
@@ -41,9 +42,16 @@ let receiveBuffer: Uint8Array | undefined;
 /** Builds the request; called again when a dump has to be repeated. */
 export type Request = () => MessageWriter;
 
-/** A netlink socket that asks one question at a time. Bodies handed to callers are valid until the next question. */
+/**
+ * A netlink socket that asks one question at a time, besides those that {@link changeAside} leaves to other threads. Bodies handed
+ * to callers are valid until the next question.
+ */
 export class NetlinkSocket implements Disposable {
   readonly #fd: OwnedFd;
+  /** Who waits for the acknowledgement of what another thread has asked, by sequence number. */
+  readonly #aside = new Map<number, (acknowledgement: Message) => void>();
+  #underWay = 0;
+  #closing = false;
   #sequence = 0;
 
   private constructor(fd: OwnedFd) {
@@ -86,6 +94,31 @@ export class NetlinkSocket implements Disposable {
     return failures;
   }
 
+  /** {@link change} in a thread of libuv's pool, for what the kernel takes long over. The socket can be used meanwhile. */
+  changeAside(message: MessageWriter, action: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const sequence = this.#nextSequence();
+    this.#aside.set(sequence, (acknowledgement) => {
+      const failure = failureIn(acknowledgement, action);
+      if (failure === undefined) resolve();
+      else reject(failure);
+    });
+    this.#underWay += 1;
+    sendDatagramAside(this.#fd.fd, message.finish(sequence), (taken) => {
+      try {
+        // It lies in the socket, unless a question asked meanwhile has come upon it.
+        while (taken && this.#aside.has(sequence)) this.#hear(readMessages(this.#receive(action)));
+        if (!taken) throw new SystemError('EIO', { syscall: 'send', action });
+      } catch (error) {
+        this.#aside.delete(sequence);
+        reject(error);
+      }
+      this.#underWay -= 1;
+      if (this.#closing) this.close();
+    });
+    return promise;
+  }
+
   /** A request that is answered by one message; the writer does not have NLM_F_ACK, whose answer would stay behind. */
   get<T>(message: MessageWriter, action: string, decode: (reply: Message) => T): T {
     let result: { value: T } | undefined;
@@ -113,8 +146,10 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
+  /** Once no other thread uses it. */
   close(): void {
-    this.#fd.close();
+    this.#closing = true;
+    if (this.#underWay === 0) this.#fd.close();
   }
 
   [Symbol.dispose](): void {
@@ -126,12 +161,13 @@ export class NetlinkSocket implements Disposable {
    * the flags of the last message.
    */
   #exchange(message: MessageWriter, action: string, onMessage: (reply: Message) => boolean): number {
-    this.#sequence = (this.#sequence + 1) >>> 0;
-    sendDatagram(this.#fd.fd, message.finish(this.#sequence));
+    const sequence = this.#nextSequence();
+    sendDatagram(this.#fd.fd, message.finish(sequence));
     for (;;) {
       for (const reply of readMessages(this.#receive(action))) {
-        // A stale answer to a question that failed half-way.
-        if (reply.sequence !== this.#sequence || reply.type === NLMSG_NOOP) continue;
+        if (reply.sequence !== sequence) this.#hear([reply]);
+        // Or a stale answer to a question that failed half-way.
+        if (reply.sequence !== sequence || reply.type === NLMSG_NOOP) continue;
         if (reply.type === NLMSG_ERROR || reply.type === NLMSG_DONE) {
           const failure = failureIn(reply, action);
           if (failure !== undefined) throw failure;
@@ -160,6 +196,21 @@ export class NetlinkSocket implements Disposable {
         if (error !== undefined) failures.push({ index, error });
         if (index === messages.length - 1) return failures;
       }
+    }
+  }
+
+  #nextSequence(): number {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    return this.#sequence;
+  }
+
+  /** Passes acknowledgements on to those who wait for them; there is nothing else to be heard. */
+  #hear(replies: Iterable<Message>): void {
+    for (const reply of replies) {
+      const waiting = this.#aside.get(reply.sequence);
+      if (waiting === undefined || reply.type !== NLMSG_ERROR) continue;
+      this.#aside.delete(reply.sequence);
+      waiting(reply);
     }
   }
 
