@@ -35,6 +35,7 @@ export function engineOptions(config: DaemonConfig, current: () => ReloadableCon
       dns: { servers: network.dns, search: network.dnsSearch, options: network.dnsOptions },
     },
     ...(cluster && { cluster }),
+    clusterConfig: config.cluster,
     containers: {
       logDriver: containers.logDriver,
       logOptions: containers.logOptions,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type ApiServerOptions, createApiServer, type EngineFacts, type HttpApi } from './api/index.ts';
 import { LogHolder } from './armed-log-holder.ts';
 import { type Cidr, type Clock, type Id, type Log, messageOf, newId, runAll, systemClock } from './base/index.ts';
+import type { ClusterConfig } from './config/index.ts';
 import { Containerd, ContainerdDaemon, endForgottenShims } from './containers/containerd/index.ts';
 import { ImageStore } from './containers/images/index.ts';
 import { type ContainerParts, type ContainersOptions, createContainers, EventLog } from './containers/index.ts';
@@ -19,6 +20,7 @@ import {
   ParentLinks,
   TransparentDriver,
 } from './drivers/index.ts';
+import { ClusterMembership } from './engine-cluster.ts';
 import type { ClusterOptions } from './engine-cluster-options.ts';
 import { engineFacts } from './engine-facts.ts';
 import { foreignRuleWarnings } from './engine-foreign-rules.ts';
@@ -63,8 +65,9 @@ export interface EngineOptions {
     /** `--dns` and its like; what is given stands in place of the host's. */
     readonly dns: ResolvConf;
   };
-  /** Networks that several hosts share; absent: there are none. */
+  /** Networks that several hosts share, in a store that others keep (`--cluster-store`); absent: none, or one of our own. */
   readonly cluster?: ClusterOptions;
+  readonly clusterConfig: Pick<ClusterConfig, 'advertise' | 'dataPath'>;
   readonly containers: Omit<ContainersOptions, 'dataRoot' | 'execRoot'>;
   /** Asked anew for every `docker info`, so that a reload shows. */
   readonly facts: () => Pick<
@@ -98,6 +101,16 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   const store: Store = SqliteStore.open(storePath);
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
+  const membership = await ClusterMembership.open(
+    { nodeId: id, clock, log },
+    {
+      dataRoot: options.dataRoot,
+      execRoot: options.execRoot,
+      config: options.clusterConfig,
+      ...(options.cluster && { external: options.cluster }),
+    },
+  );
+  undo.defer(() => membership.close());
   phases.done('store');
 
   const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } = await openNetworking(
@@ -160,6 +173,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
       images,
       registry,
       events,
+      cluster: membership,
       reconciling: reconcilingAll([reconciler, parts.reconciler]),
       facts: () => engineFacts(options, { id, containerd, pools, drivers, foreignRules }),
       clock,

@@ -3,6 +3,7 @@ import type { ContainerFiles, ContainerStatistics, Containers, Execs, Volumes } 
 import type { ImageStore, Progress } from '../containers/images/index.ts';
 import type { EngineEvent, Reconciling } from '../model/index.ts';
 import type { Networks } from '../network/contract.ts';
+import type { ApiCluster } from './cluster.ts';
 
 /** What the API asks of images on this machine; {@link ImageStore} gives it. */
 export type ApiImages = Pick<
@@ -112,6 +113,8 @@ export interface ApiDeps {
   readonly registry?: ApiRegistry;
   readonly events: ApiEvents;
   readonly reconciling: Reconciling;
+  /** Absent: this engine knows no clusters. */
+  readonly cluster?: ApiCluster;
   readonly facts: () => EngineFacts | Promise<EngineFacts>;
   readonly clock?: Clock;
   readonly log?: Log;

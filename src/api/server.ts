@@ -1,6 +1,7 @@
 import type { ApiDeps } from './deps.ts';
 import {
   absentRoutes,
+  clusterRoutes,
   containerRoutes,
   eventRoutes,
   execRoutes,
@@ -25,6 +26,7 @@ export interface ApiServerOptions {
 export function apiRoutes(deps: ApiDeps): readonly Route[] {
   return [
     ...reconcilingRoutes(deps),
+    ...clusterRoutes(deps),
     ...systemRoutes(deps),
     ...eventRoutes(deps),
     ...containerRoutes(deps),

@@ -1,3 +1,4 @@
+import { ClusterCalls } from './cluster.ts';
 import { Containers } from './containers.ts';
 import { Execs } from './execs.ts';
 import { Images } from './images.ts';
@@ -9,6 +10,7 @@ import { Volumes } from './volumes.ts';
 /** A typed client of the Engine API. Opens nothing until the first call; `close` lets the process end. */
 export class Client {
   readonly session: Session;
+  readonly cluster: ClusterCalls;
   readonly containers: Containers;
   readonly execs: Execs;
   readonly images: Images;
@@ -19,6 +21,7 @@ export class Client {
   /** `host` is `unix:///path` or `tcp://host:port`. */
   constructor(host: string, options: SessionOptions = {}) {
     this.session = new Session(host, options);
+    this.cluster = new ClusterCalls(this.session);
     this.containers = new Containers(this.session);
     this.execs = new Execs(this.session);
     this.images = new Images(this.session);

@@ -2,6 +2,7 @@
 // raw bytes. It agrees on the API's version with the daemon's first answer. It must not print, read the environment
 // or know a terminal: that is cli's.
 export { Client } from './client.ts';
+export type { ClusterPlace } from './cluster.ts';
 export {
   ConnectionError,
   FrameSplitter,

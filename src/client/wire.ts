@@ -158,3 +158,24 @@ export interface Reconciliation {
   readonly Done: readonly Drift[];
   readonly Failed: readonly (Drift & { readonly Reason: string })[];
 }
+
+/** A cluster as the daemon's host sees it. */
+export interface ClusterInfo {
+  readonly Kind: 'none' | 'external' | 'managed';
+  /** Whether the running daemon takes part. */
+  readonly Active: boolean;
+  readonly Endpoints: readonly string[];
+  readonly AdvertiseAddr: string;
+  readonly Manager: boolean;
+  readonly Reachable: boolean;
+  readonly Problem: string;
+  readonly Members: readonly { readonly ID: string; readonly Name: string; readonly Endpoints: readonly string[] }[];
+  readonly Nodes: readonly {
+    readonly ID: string;
+    readonly Name: string;
+    readonly Address: string;
+    readonly Alive: boolean;
+    readonly Self: boolean;
+    readonly Manager: boolean;
+  }[];
+}

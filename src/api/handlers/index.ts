@@ -1,6 +1,7 @@
 // One file for each resource: a handler decodes, makes one call into the engine, encodes.
 // No rules of the engine live here, and nothing is remembered between two requests.
 export { absentRoutes } from './absent.ts';
+export { clusterRoutes } from './cluster.ts';
 export { containerRoutes } from './containers.ts';
 export { eventRoutes } from './events.ts';
 export { type ExecWire, execRoutes } from './exec.ts';

@@ -1,5 +1,6 @@
 // What clients send: schemas of request bodies, and the step from them to typed requests. Everything is parsed and judged
 // here once; nothing below `api/` sees a member of a wire object. Calls nothing.
+export * from './cluster.ts';
 export * from './container-create.ts';
 export { type CreateRequest, normalizeMode, parseCreate, parseResources, parseRestart } from './container-spec.ts';
 export { assertAllowedOn, parseEndpoint } from './endpoint.ts';

@@ -1,0 +1,16 @@
+import { bool, type Command, print } from '../../grammar/index.ts';
+import { hintAtRestart, PLACE, placeOf } from './place.ts';
+
+export const join: Command = {
+  usage: '[OPTIONS] TOKEN',
+  args: { min: 1, max: 1 },
+  flags: [...PLACE, bool('manager', 'Run a member of the store on this host, too')],
+  completes: ['nothing'],
+  async run(context, flags, [token = '']) {
+    const manager = flags.bool('manager');
+    const status = await context.client.cluster.join({ Token: token, Manager: manager, ...placeOf(flags) });
+    print(context, `This host (${status.AdvertiseAddr}) has joined the cluster${manager ? ' as a manager' : ''}.`);
+    hintAtRestart(context, status);
+    return 0;
+  },
+};
