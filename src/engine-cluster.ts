@@ -5,6 +5,7 @@ import { type Clock, conflict, familyOf, type Id, type Ip, invalid, type Log, tr
 import type { ClusterConfig } from './config/index.ts';
 import { addressOf, type ClusterOptions, dataPathOptions } from './engine-cluster-options.ts';
 import type { Cluster } from './model/index.ts';
+import type { Networks } from './network/index.ts';
 import { ManagedCluster } from './services/etcd/index.ts';
 
 export interface ClusterMembershipOptions {
@@ -27,6 +28,7 @@ export class ClusterMembership implements ApiCluster {
   readonly #managed: ManagedCluster;
   readonly #selfId: Id;
   #view: Cluster | undefined;
+  #networks: Pick<Networks, 'list' | 'endpointsOf'> | undefined;
 
   private constructor(managed: ManagedCluster, selfId: Id, options: ClusterMembershipOptions) {
     this.#managed = managed;
@@ -58,8 +60,9 @@ export class ClusterMembership implements ApiCluster {
   }
 
   /** The cluster as the running daemon sees it. */
-  show(cluster: Cluster): void {
+  show(cluster: Cluster, networks: Pick<Networks, 'list' | 'endpointsOf'>): void {
     this.#view = cluster;
+    this.#networks = networks;
   }
 
   async status(): Promise<ClusterStatus> {
@@ -98,7 +101,11 @@ export class ClusterMembership implements ApiCluster {
 
   async leave(options: { readonly force: boolean }): Promise<void> {
     this.#assertManagedOnly();
-    await this.#managed.leave(options);
+    await this.#managed.leave(options, async () => {
+      if (!options.force) this.#assertUnused();
+      await this.#view?.resign();
+    });
+    this.#view = undefined;
   }
 
   token(): Promise<string> {
@@ -128,6 +135,16 @@ export class ClusterMembership implements ApiCluster {
   #assertManagedOnly(): void {
     if (this.#options.external === undefined) return;
     throw conflict('cluster_exists', 'this node is in a cluster already: that of --cluster-store, which others manage');
+  }
+
+  #assertUnused(): void {
+    const networks = this.#networks;
+    const used = networks?.list().find(({ id, scope }) => scope === 'global' && networks.endpointsOf(id).length > 0);
+    if (used === undefined) return;
+    throw conflict(
+      'cluster_in_use',
+      `cannot leave the cluster: containers of this host are on its network "${used.name}"; stop them first, or use --force`,
+    );
   }
 
   #address(text: string | undefined): Ip {

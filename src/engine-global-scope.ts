@@ -38,7 +38,11 @@ export async function openGlobalScope(
   undo.defer(() => store.close());
   const cluster = new StoreCluster(
     { store, local, clock, log },
-    { self: { id, name: hostname(), address }, presenceSeconds: options.presenceSeconds },
+    {
+      self: { id, name: hostname(), address },
+      presenceSeconds: options.presenceSeconds,
+      heartbeatSeconds: options.heartbeatSeconds,
+    },
   );
   undo.defer(() => cluster.close());
   const encryption = new NodeEncryption(

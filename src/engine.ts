@@ -89,36 +89,35 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export async function startEngine(options: EngineOptions, log: Log): Promise<Engine> {
+export async function startEngine(given: EngineOptions, log: Log): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const clock = systemClock;
   const phases = new StartPhases();
   // Threads inherit the namespace in which they begin: the pool's must begin before anybody enters another.
   startThreadPool();
-  for (const folder of [options.dataRoot, options.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
-  const id = engineId(join(options.dataRoot, 'engine-id'));
-  const storePath = join(options.dataRoot, 'fairway.db');
+  for (const folder of [given.dataRoot, given.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const id = engineId(join(given.dataRoot, 'engine-id'));
+  const storePath = join(given.dataRoot, 'fairway.db');
   const store: Store = SqliteStore.open(storePath);
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
   const membership = await ClusterMembership.open(
     { nodeId: id, clock, log },
     {
-      dataRoot: options.dataRoot,
-      execRoot: options.execRoot,
-      config: options.clusterConfig,
-      ...(options.cluster && { external: options.cluster }),
+      dataRoot: given.dataRoot,
+      execRoot: given.execRoot,
+      config: given.clusterConfig,
+      ...(given.cluster && { external: given.cluster }),
     },
   );
   undo.defer(() => membership.close());
+  const options: EngineOptions = membership.active ? { ...given, cluster: membership.active } : given;
   phases.done('store');
 
-  const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } = await openNetworking(
-    options,
-    { id, store, events, clock, log },
-    undo,
-  );
+  const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers, cluster } =
+    await openNetworking(options, { id, store, events, clock, log }, undo);
   const { networks, sandboxes } = networking;
+  if (cluster) membership.show(cluster, networks);
 
   // Containers.
   const { dataRoot, execRoot } = options;
@@ -299,7 +298,7 @@ async function openNetworking(
   );
   undo.defer(() => networking.stop());
   const foreignRules = (): readonly string[] => foreignRuleWarnings({ nft, rtnl, firewall, log });
-  return { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers };
+  return { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers, cluster: global?.cluster };
 }
 
 async function connectContainerd(options: EngineOptions, undo: AsyncDisposableStack, log: Log): Promise<Containerd> {

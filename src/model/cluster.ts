@@ -109,6 +109,11 @@ export interface Cluster {
   start(endpoints: readonly ClusterEndpoint[]): void;
   /** Lets go of the leases, for a later daemon of this node to take up; nothing ends by it before its time. Repeatable. */
   close(): Promise<void>;
+  /**
+   * {@link close}, and this node is no part of it any more: what the store has of it goes now. Throws `store_unreachable`; then
+   * it goes by itself when its time is over.
+   */
+  resign(): Promise<void>;
   /** Hears of all networks once they are known, and of what changes. Returns its end. */
   followNetworks(listener: (news: NetworkNews) => void): () => void;
   /**

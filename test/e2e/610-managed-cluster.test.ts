@@ -53,6 +53,14 @@ async function restart(at: number): Promise<void> {
   await daemon(at).start();
 }
 
+async function hosts(at: number): Promise<string[]> {
+  const listed = await said(at, 'ls', '--format', '{{.Address}} {{.Status}} {{.Manager}}');
+  return listed
+    .split('\n')
+    .filter((line) => line !== '')
+    .sort();
+}
+
 const etcds = (at: number): number[] =>
   daemon(at)
     .host.processes()
@@ -71,6 +79,7 @@ test('a cluster without an etcd of one’s own: begun, joined, kept over restart
   await restart(1);
   await eventually(async () => assert.match(await said(0, 'status'), /Members of the store: 2\n/));
   assert.match(await said(1, 'status'), /Store: 10\.99\.0\.2:2379, 10\.99\.0\.1:2379\nReachable: yes/);
+  await eventually(async () => assert.deepEqual(await hosts(0), ['10.99.0.1 Ready yes', '10.99.0.2 Ready yes']));
 
   // The store goes on while a daemon is away, however it went.
   const before = etcds(0);
@@ -82,13 +91,12 @@ test('a cluster without an etcd of one’s own: begun, joined, kept over restart
   await eventually(async () => assert.match(await said(0, 'status'), /Reachable: yes/));
 
   await said(1, 'leave');
-  await restart(1);
   assert.equal(await said(1, 'status'), 'Cluster: none\n');
   await eventually(async () => assert.match(await said(0, 'status'), /Members of the store: 1\n/));
+  await eventually(async () => assert.deepEqual(await hosts(0), ['10.99.0.1 Ready yes']));
   const refused = await cluster(0, 'leave');
   assert.deepEqual([refused.code, /only member of the store.*--force/.test(refused.stderr)], [1, true]);
   await said(0, 'leave', '--force');
-  await restart(0);
   for (const [at, one] of daemons.entries()) {
     assert.deepEqual(etcds(at), []);
     assert.equal(existsSync(join(one.host.directory, 'lib/fairway/cluster')), false);

@@ -296,6 +296,23 @@ describe('a node of a cluster', () => {
     assert.equal(told.length, 1);
   });
 
+  it('resigns: nothing of it is left, and its addresses are free at once', async () => {
+    const simulation = new Simulation();
+    const [a, b] = [await simulation.node('a'), await simulation.node('b')];
+    const network = await a.cluster.createNetwork(planOf('one'));
+    const { ipv4 } = await a.cluster.join(joinOf(network, 'one'));
+    await a.cluster.resign();
+    assert.deepEqual(
+      b.cluster.nodes().map(({ name }) => name),
+      ['b'],
+    );
+    assert.deepEqual(await b.cluster.endpointsOf(network.id), []);
+    assert.deepEqual((await b.cluster.join(joinOf(network, 'two'))).ipv4, ipv4);
+    assert.deepEqual(await a.local.list('cluster/'), []);
+    await a.restart();
+    assert.equal(b.cluster.nodes().length, 2);
+  });
+
   it('begins without the store and takes part when it is there', async () => {
     const simulation = new Simulation();
     const a = simulation.newNode('a');

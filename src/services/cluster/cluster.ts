@@ -47,6 +47,8 @@ export interface StoreClusterOptions {
   readonly self: Pick<ClusterNode, 'id' | 'name' | 'address'>;
   /** How long a node counts as alive that is not heard of. */
   readonly presenceSeconds?: number;
+  /** How often it tells that it lives; a third of the above when absent. */
+  readonly heartbeatSeconds?: number;
   /** How long its addresses are kept for it. */
   readonly claimSeconds?: number;
   /** Subnets of networks for which none is given. */
@@ -90,7 +92,10 @@ export class StoreCluster implements Cluster {
     this.#self = options.self;
     const selfId = options.self.id;
     const onLost = (): void => this.#upkeep.ask();
-    this.#presence = new KeptLease({ store, local, onLost }, { key: 'cluster/presence', ttlSeconds: presenceSeconds });
+    this.#presence = new KeptLease(
+      { store, local, onLost },
+      { key: 'cluster/presence', ttlSeconds: presenceSeconds, everySeconds: options.heartbeatSeconds },
+    );
     this.#claim = new KeptLease({ store, local, onLost }, { key: 'cluster/claim', ttlSeconds: claimSeconds });
     this.#members = new Members({ store });
     this.#networks = new GlobalNetworks({ store, clock, random, selfId }, { pools });
@@ -138,6 +143,12 @@ export class StoreCluster implements Cluster {
     this.#views.stop();
     this.#members.stop();
     this.#networks.stop();
+  }
+
+  async resign(): Promise<void> {
+    await this.close();
+    await this.#presence.end();
+    await this.#claim.end();
   }
 
   /** The lease of what this node may keep for an hour after it was cut off. Throws when the store is not reachable. */

@@ -13,14 +13,19 @@ export class KeptLease {
   readonly #deps: KeptLeaseDeps;
   readonly #key: string;
   readonly #ttlSeconds: number;
+  readonly #every: { readonly everySeconds?: number };
   #lease: StoreLease | undefined;
   #dropped = false;
   #granting: Promise<StoreLease> | undefined;
 
-  constructor(deps: KeptLeaseDeps, options: { readonly key: string; readonly ttlSeconds: number }) {
+  constructor(
+    deps: KeptLeaseDeps,
+    options: { readonly key: string; readonly ttlSeconds: number; readonly everySeconds?: number | undefined },
+  ) {
     this.#deps = deps;
     this.#key = options.key;
     this.#ttlSeconds = options.ttlSeconds;
+    this.#every = options.everySeconds === undefined ? {} : { everySeconds: options.everySeconds };
   }
 
   /** The one that is held; undefined: none now. */
@@ -39,7 +44,7 @@ export class KeptLease {
 
   async #grant(): Promise<StoreLease> {
     const { store, local, onLost } = this.#deps;
-    const lease = (await this.#resume()) ?? (await store.grantLease(this.#ttlSeconds));
+    const lease = (await this.#resume()) ?? (await store.grantLease(this.#ttlSeconds, this.#every));
     await local.put(this.#key, { id: lease.id });
     lease.onLost(onLost);
     this.#lease = lease;
@@ -56,6 +61,14 @@ export class KeptLease {
   /** For the next daemon. */
   release(): void {
     this.#lease?.release();
+  }
+
+  /** For good: what is bound to it goes now. */
+  async end(): Promise<void> {
+    const { local } = this.#deps;
+    const lease = this.#lease ?? (await this.#resume());
+    await lease?.revoke();
+    await local.delete(this.#key);
   }
 
   /** That of an earlier daemon; one of ours that is lost stays lost. */

@@ -139,11 +139,16 @@ export class ManagedCluster {
     });
   }
 
-  /** `force`: also when the others cannot be told, or nobody is left to keep the store. */
-  leave({ force }: { readonly force: boolean }): Promise<void> {
+  /**
+   * `force`: also when the others cannot be told, or nobody is left to keep the store. `farewell`: the last that is done in
+   * the store.
+   */
+  leave({ force }: { readonly force: boolean }, farewell: () => Promise<void> = async () => {}): Promise<void> {
     return this.#serial.run('change', async () => {
       const state = this.#known();
-      if (state.member !== undefined) await this.#unless(force, () => this.#resign(state));
+      const own = state.member && (await this.#unless(force, () => this.#replaceable(state)));
+      await this.#unless(force, farewell);
+      if (own) await this.#unless(force, () => this.#resign(state, own));
       await this.#member?.stop();
       this.#member = undefined;
       this.#state = undefined;
@@ -203,27 +208,32 @@ export class ManagedCluster {
     }
   }
 
-  /** Takes our member out of the store. */
-  async #resign(state: ManagedState): Promise<void> {
+  /** Our member of the store; throws conflict `last_manager` when there is no other. */
+  async #replaceable(state: ManagedState): Promise<EtcdMemberInfo | undefined> {
     using admin = await EtcdAdmin.open(this.#storeOptions(state));
     const members = await admin.members();
     const own = members.find(({ name }) => name === state.member?.name);
-    if (own === undefined) return;
-    if (members.length === 1) {
+    if (own !== undefined && members.length === 1) {
       throw conflict(
         'last_manager',
         'cannot leave the cluster: this node runs its only member of the store, and all its networks would be lost; use --force to end it',
       );
     }
+    return own;
+  }
+
+  async #resign(state: ManagedState, own: EtcdMemberInfo): Promise<void> {
+    using admin = await EtcdAdmin.open(this.#storeOptions(state));
     await admin.remove(own.id);
   }
 
-  async #unless(force: boolean, work: () => Promise<void>): Promise<void> {
+  async #unless<T>(force: boolean, work: () => Promise<T>): Promise<T | undefined> {
     try {
-      await work();
+      return await work();
     } catch (error) {
       if (!force) throw error;
       this.#deps.log.warn({ err: error }, 'leaves the cluster all the same');
+      return undefined;
     }
   }
 
