@@ -10,6 +10,8 @@ export const COUNTS = {
   liveRounds: short(20, 2),
   /** Ports published on one container. */
   ports: short([1, 32, 206, 1000, 10_000], [1, 32, 206]),
+  /** The same with ports that are no neighbours. */
+  portsApart: short([206, 1000], [32]),
   /** Containers with so many ports each. */
   portsOnMany: short(
     [

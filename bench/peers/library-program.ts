@@ -1,5 +1,6 @@
 // One network with more and more endpoints, made through the library, without containers, in the network namespace of this
-// process; beside it a bridge with as many links by hand. Prints its samples as JSON. Arguments: folder, sizes.
+// process; beside it a bridge with as many links by hand. Prints its samples as JSON. Arguments: folder, seconds, sizes; a size is
+// left out where the one before says that it would take longer.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HandMadeBridge } from '../../test/support/hand-made.ts';
@@ -13,22 +14,26 @@ const LOOKS = 100;
 const PARALLEL = 16;
 const NETWORK = 'library';
 
-const [directory = '', ...sizes] = process.argv.slice(2);
+const [directory = '', seconds, ...sizes] = process.argv.slice(2);
 const samples: { kind: string; size: number; values: number[] }[] = [];
 await using lab = await NetworkLab.start({}, join(directory, 'lab'));
 const { networks, sandboxes } = lab.networking;
 using hand = new HandMadeBridge(lab.rtnl, directory);
 const { network } = await networks.create({ name: NETWORK });
 const boxes: Awaited<ReturnType<typeof lab.sandbox>>[] = [];
+const start = performance.now();
+let last = { size: 1, ms: 0 };
 for (const size of sizes.map(Number)) {
-  const fresh: typeof boxes = [];
-  for (const _ of upTo(size - boxes.length)) fresh.push(await lab.sandbox());
-  const first = boxes.length;
-  boxes.push(...fresh);
-  await inParallel([...fresh.entries()], PARALLEL, async ([index, id]) => {
-    await lab.attach(id, NETWORK, `box${first + index}`);
+  const begun = performance.now();
+  if (begun - start + (last.ms * size) / last.size > Number(seconds) * 1000) break;
+  const fresh = upTo(size).slice(boxes.length);
+  await inParallel(fresh, PARALLEL, async (index) => {
+    const box = await lab.sandbox();
+    boxes.push(box);
+    await lab.attach(box, NETWORK, `box${index}`);
   });
   for (const _ of fresh) hand.attach(hand.namespace());
+  last = { size, ms: performance.now() - begun };
   const [spare, bare] = [await lab.sandbox(), hand.namespace()];
   const [ours, byHand, looked]: number[][] = [[], [], []];
   for (const round of upTo(ROUNDS + 1)) {

@@ -14,12 +14,16 @@ const FIRST_PORT = 20_000;
 const ENDS = 5;
 
 /** Milliseconds for each port, at least, as each peer has shown. */
-type Pace = Map<string, number>;
+export type Pace = Map<string, number>;
 
-/** Many ports: on one container, then on many. */
-export async function ports(turns: Turns): Promise<void> {
-  const pace: Pace = new Map();
+/** One container with ever more ports. */
+export async function ports(turns: Turns, pace: Pace): Promise<void> {
   await onOne(turns, pace);
+  for (const count of COUNTS.portsApart) await apart(turns, pace, count);
+}
+
+/** Many containers with some ports each. */
+export async function portsOnMany(turns: Turns, pace: Pace): Promise<void> {
   for (const size of COUNTS.portsOnMany) await onMany(turns, pace, size);
 }
 
@@ -57,7 +61,16 @@ async function onOne(turns: Turns, pace: Pace): Promise<void> {
   }
 }
 
-/** Many containers with some ports each, started one after the other: the first beside the last. */
+/** No two of them neighbours, for podman makes one rule of a whole range. */
+async function apart(turns: Turns, pace: Pace, count: number): Promise<void> {
+  const taken = less(`ports: start with ${count}, no two of them neighbours`, 'ms');
+  await turns.each(
+    async (peer) => turns.report.add(taken, peer.name, (await startWithPorts(peer, count, 2)).ms),
+    (peer) => patient(turns, peer, taken, (pace.get(peer.name) ?? 0) * count),
+  );
+}
+
+/** Started one after the other: the first beside the last. */
 async function onMany(turns: Turns, pace: Pace, size: { containers: number; each: number }): Promise<void> {
   const total = size.containers * size.each;
   const row = `ports on many: ${size.containers} containers with ${size.each} each`;
@@ -66,6 +79,7 @@ async function onMany(turns: Turns, pace: Pace, size: { containers: number; each
   await turns.each(
     async (peer) => {
       const taken: number[] = [];
+      const begin = performance.now();
       for (const index of upTo(size.containers)) {
         const ports = upTo(size.each).map((port) => FIRST_PORT + index * size.each + port);
         await create(peer, `many${index}`, { network: NETWORK, ports });
@@ -74,7 +88,7 @@ async function onMany(turns: Turns, pace: Pace, size: { containers: number; each
         );
         turns.goOn();
         // It has become slower than expected: enough has been seen.
-        if (turns.timeIsOver) break;
+        if (performance.now() - begin > PATIENCE_MS) break;
       }
       turns.report.add(first, peer.name, ...taken.slice(0, ENDS));
       turns.report.add(last, peer.name, ...taken.slice(-ENDS));
@@ -95,11 +109,15 @@ function patient(turns: Turns, peer: Peer, measure: Measure, expectedMs: number)
 }
 
 /** With what the engine has more, compared with the same container without ports. */
-async function startWithPorts(peer: Peer, count: number): Promise<{ ms: number; memory: number; processes: number }> {
+async function startWithPorts(
+  peer: Peer,
+  count: number,
+  step = 1,
+): Promise<{ ms: number; memory: number; processes: number }> {
   await start(peer, 'plain', { network: NETWORK });
   const before = footprint(peer);
   await peer.api.remove('plain');
-  await create(peer, 'many', { network: NETWORK, ports: upTo(count).map((index) => FIRST_PORT + index) });
+  await create(peer, 'many', { network: NETWORK, ports: upTo(count).map((index) => FIRST_PORT + index * step) });
   const [taken = 0] = await time(1, async () => void (await peer.api.call('POST', '/containers/many/start')));
   const after = footprint(peer);
   const { pid } = await inspect(peer, 'many');

@@ -11,7 +11,7 @@ import { clear } from './engines.ts';
 import { library } from './library.ts';
 import { names } from './names.ts';
 import { connections, dataPaths, published } from './paths.ts';
-import { ports } from './ports.ts';
+import { type Pace, ports, portsOnMany } from './ports.ts';
 import { Report } from './report.ts';
 import { reasonOf, Turns } from './turns.ts';
 import { Visitor } from './visitor.ts';
@@ -29,12 +29,16 @@ interface Part {
   readonly run: (turns: Turns, field: Field, visitor: Visitor) => Promise<void>;
 }
 
+/** What `ports` learns for `many-ports`. */
+const pace: Pace = new Map();
+
 const PARTS: Readonly<Record<string, Part>> = {
   idle: { seconds: 30, run: (turns) => idle(turns) },
   networks: { seconds: 45, run: (turns) => networks(turns) },
   start: { seconds: 60, run: (turns, _, visitor) => starts(turns, visitor) },
   live: { seconds: 45, run: (turns) => live(turns) },
-  ports: { seconds: 200, run: (turns) => ports(turns) },
+  ports: { seconds: 150, run: (turns) => ports(turns, pace) },
+  'many-ports': { seconds: 90, run: (turns) => portsOnMany(turns, pace) },
   connections: { seconds: 90, run: (turns, { bare }, visitor) => connections(turns, visitor, bare) },
   paths: { seconds: 75, run: (turns) => dataPaths(turns) },
   published: { seconds: 120, run: (turns, { bare }) => published(turns, bare) },
