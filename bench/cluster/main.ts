@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { tableOf } from '../stats.ts';
+import { type Row, tableOf } from '../stats.ts';
+import { answering } from './answering.ts';
 import { simulation } from './simulation.ts';
 
 const FULL = { nodes: 1000, endpoints: 50 };
@@ -10,13 +11,10 @@ if (!(nodes > 1 && endpoints >= 0)) {
   console.error('npm run bench -- cluster [NODES [ENDPOINTS-OF-EACH]]');
   process.exit(1);
 }
-const rows = await simulation({
-  nodes,
-  endpoints,
-  networks: 100,
-  processes: Math.max(2, availableParallelism()),
-  late: 40,
-});
+const rows: Row[] = [];
+for (const simulated of [1, 10, 50]) rows.push(...(await answering(simulated)));
+const processes = Math.max(2, availableParallelism());
+rows.push(...(await simulation({ nodes, endpoints, networks: 100, processes, late: 40 })));
 const table = tableOf(rows);
 console.log(table);
 if (nodes === FULL.nodes && endpoints === FULL.endpoints) {

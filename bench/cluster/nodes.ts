@@ -12,10 +12,10 @@ type Handlers = {
 };
 
 const handlers: Handlers = {
-  start: async ({ endpoints, nodes: numbers }) => {
+  start: async ({ nodes: numbers, ...where }) => {
     const start = performance.now();
     await inTurns(numbers, BEGINNING, async (number) => {
-      nodes.set(number, await SimulatedNode.start(number, endpoints));
+      nodes.set(number, await SimulatedNode.start(number, where));
     });
     return performance.now() - start;
   },

@@ -1,7 +1,11 @@
 /** What the process that measures asks of those that are the nodes, and what they answer. */
 export interface Orders {
   /** Makes these nodes and waits until all take part. Answers milliseconds. */
-  start: (asked: { readonly endpoints: readonly string[]; readonly nodes: readonly number[] }) => number;
+  start: (asked: {
+    readonly endpoints: readonly string[];
+    readonly prefix: string;
+    readonly nodes: readonly number[];
+  }) => number;
   createNetworks: (asked: { readonly count: number }) => null;
   /** Every node follows its networks and joins its endpoints, so many nodes at once. Answers milliseconds of each join. */
   join: (asked: JoinAsked) => readonly number[];

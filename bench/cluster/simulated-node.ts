@@ -29,8 +29,11 @@ export class SimulatedNode {
     this.#cluster = new StoreCluster({ store, local: new MemoryStore() }, { self });
   }
 
-  static async start(number: number, endpoints: readonly string[]): Promise<SimulatedNode> {
-    const node = new SimulatedNode(number, await EtcdStore.open({ endpoints, prefix: 'simulation' }));
+  static async start(
+    number: number,
+    where: { readonly endpoints: readonly string[]; readonly prefix: string },
+  ): Promise<SimulatedNode> {
+    const node = new SimulatedNode(number, await EtcdStore.open(where));
     node.#cluster.start([]);
     node.#cluster.followNetworks(({ set }) => {
       for (const network of set) node.#networks.set(Number(network.name.slice(4)), network);

@@ -1,10 +1,9 @@
 // A cluster without containers: so many nodes, each with its own connection to a real etcd and all that a daemon does there.
-import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { type EtcdMember, TestEtcd } from '../../test/support/etcd.ts';
 import { median, ms, quantile, type Row } from '../stats.ts';
-import { type Answer, type NodeView, networksOf, type Orders } from './orders.ts';
+import { type NodeView, networksOf, type Orders } from './orders.ts';
+import { Nodes } from './processes.ts';
 
 export interface SimulationSize {
   readonly nodes: number;
@@ -19,46 +18,6 @@ export interface SimulationSize {
 /** A node's presence without renewal. */
 const PRESENCE_MS = 10_000;
 const JOINS_AT_ONCE = 16;
-
-class Nodes {
-  readonly #child: ChildProcess;
-  readonly #waiting = new Map<
-    number,
-    { readonly done: (value: unknown) => void; readonly failed: (error: Error) => void }
-  >();
-  #id = 0;
-
-  constructor() {
-    this.#child = fork(fileURLToPath(new URL('nodes.ts', import.meta.url)), {
-      execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
-    });
-    this.#child.on('message', ({ id, value, error }: Answer) => {
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (error === undefined) waiting?.done(value);
-      else waiting?.failed(new Error(error));
-    });
-    this.#child.on('exit', (code) => {
-      for (const { failed } of this.#waiting.values()) failed(new Error(`a process of nodes ended with ${code}`));
-    });
-  }
-
-  ask<Order extends keyof Orders>(
-    order: Order,
-    asked: Parameters<Orders[Order]>[0],
-  ): Promise<ReturnType<Orders[Order]>> {
-    this.#id += 1;
-    const id = this.#id;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { done: (value) => resolve(value as ReturnType<Orders[Order]>), failed: reject });
-      this.#child.send({ id, order, asked });
-    });
-  }
-
-  end(): void {
-    if (this.#child.connected) this.#child.disconnect();
-  }
-}
 
 export async function simulation(size: SimulationSize): Promise<Row[]> {
   await using etcd = await TestEtcd.start(1, { flags: ['--quota-backend-bytes', String(2 ** 31)] });
@@ -79,7 +38,11 @@ async function measure(size: SimulationSize, processes: readonly Nodes[], etcd: 
   const started = await timed(() =>
     Promise.all(
       processes.map((one, at) =>
-        one.ask('start', { endpoints, nodes: numbers.filter((node) => node % processes.length === at) }),
+        one.ask('start', {
+          endpoints,
+          prefix: 'simulation',
+          nodes: numbers.filter((node) => node % processes.length === at),
+        }),
       ),
     ),
   );
