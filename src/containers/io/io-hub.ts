@@ -16,6 +16,7 @@ import {
   type PipePaths,
   pipePaths,
   removeHolds,
+  removePipeFolder,
   removePipes,
 } from '../streams/index.ts';
 import { logDriverOf, logFileOf, logSettingsOf } from './log-settings.ts';
@@ -127,6 +128,7 @@ export class IoHub {
     const paths = pipePaths(pipeFolder(this.#options, container.id), 'init', pipesOf(container));
     removePipes(paths);
     removeHolds(this.#outputPaths(container, paths));
+    removePipeFolder(pipeFolder(this.#options, container.id));
     if (!io) return;
     io.recorder = undefined;
     io.writer = undefined;

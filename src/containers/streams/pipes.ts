@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, openSync, rmdirSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../../base/index.ts';
@@ -57,6 +57,15 @@ export function pipePaths(folder: string, name: string, request: PipeRequest): P
 
 export function removePipes(paths: PipePaths): void {
   for (const path of [paths.stdin, paths.stdout, paths.stderr]) if (path !== undefined) rmSync(path, { force: true });
+}
+
+/** When nothing else is in it: pipes of execs, mounts. */
+export function removePipeFolder(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EBUSY')) throw error;
+  }
 }
 
 export function outputPaths({ stdout, stderr }: PipePaths, journal: string): OutputPaths {
