@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import type { NetworkInterfaceInfo } from 'node:os';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type NetworkInterfaceInfo, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { onlyAddress } from './engine-cluster.ts';
+import { newId, parseIp, silentLog, systemClock } from './base/index.ts';
+import { ClusterMembership, onlyAddress } from './engine-cluster.ts';
 import { addressOf } from './engine-cluster-options.ts';
 
 function links(of: Readonly<Record<string, readonly string[]>>): NodeJS.Dict<NetworkInterfaceInfo[]> {
@@ -34,4 +37,36 @@ test('a link stands for its first address that reaches further than the link', (
     message: 'invalid value "eth1" for "cluster-advertise": it has no address',
   });
   assert.throws(() => addressOf({ link: 'eth9' }, 'cluster-advertise', host), /there is no such link/);
+});
+
+test('a node is in one cluster: its own, remembered one, or that of its flags', async () => {
+  const dataRoot = mkdtempSync(join(tmpdir(), 'fwt-membership-'));
+  try {
+    const options = { dataRoot, execRoot: dataRoot, config: { dataPath: { port: 4789 } } };
+    const deps = { nodeId: newId(), clock: systemClock, log: silentLog };
+    const alone = await ClusterMembership.open(deps, options);
+    assert.equal(alone.active, undefined);
+    assert.equal((await alone.status()).kind, 'none');
+    await assert.rejects(alone.leave({ force: true }), { code: 'no_cluster' });
+
+    const advertise = parseIp('192.0.2.1');
+    mkdirSync(join(dataRoot, 'cluster'));
+    const state = { version: 1, endpoints: ['192.0.2.9:2379'], prefix: 'fairway', advertise };
+    writeFileSync(join(dataRoot, 'cluster/cluster.json'), JSON.stringify(state));
+    const { active } = await ClusterMembership.open(deps, options);
+    assert.deepEqual(active?.store.endpoints, ['192.0.2.9:2379']);
+    assert.deepEqual(active?.dataPath, { address: advertise, port: 4789 });
+    assert.ok(active);
+    await assert.rejects(ClusterMembership.open(deps, { ...options, external: active }), {
+      code: 'two_clusters',
+      message: /"cluster-store": this node is in a cluster that keeps its own store; leave it first/,
+    });
+
+    rmSync(join(dataRoot, 'cluster'), { recursive: true });
+    const external = await ClusterMembership.open(deps, { ...options, external: active });
+    assert.equal((await external.status()).kind, 'external');
+    await assert.rejects(external.init({}), { code: 'cluster_exists', message: /that of --cluster-store/ });
+  } finally {
+    rmSync(dataRoot, { recursive: true });
+  }
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { conflict, invalid } from '../base/index.ts';
 import type { ApiCluster, ClusterStatus } from './index.ts';
-import { send, startFakeEngine } from './testing/index.ts';
+import { FACTS, send, startFakeEngine } from './testing/index.ts';
 
 const STATUS: ClusterStatus = {
   kind: 'managed',
@@ -93,4 +93,21 @@ test('an engine without clusters says so', async () => {
   await using fake = await startFakeEngine();
   const { status, json } = await send(fake.socketPath, 'GET', '/fairway/cluster');
   assert.deepEqual([status, json], [503, { message: 'this engine knows no clusters' }]);
+});
+
+test('info tells of the cluster store to clients of before 1.42, as Docker did', async () => {
+  const cluster = { store: 'etcd://192.0.2.9:2379/fairway', advertise: '192.0.2.1:2376' };
+  await using fake = await startFakeEngine({ facts: () => ({ ...FACTS, cluster }) });
+  const shown = async (path: string): Promise<unknown[]> => {
+    const { ClusterStore, ClusterAdvertise } = (await send(fake.socketPath, 'GET', path)).json as Record<
+      string,
+      unknown
+    >;
+    return [ClusterStore, ClusterAdvertise];
+  };
+  assert.deepEqual(await shown('/v1.41/info'), [cluster.store, cluster.advertise]);
+  assert.deepEqual(await shown('/v1.42/info'), [undefined, undefined]);
+  await using alone = await startFakeEngine();
+  const { json } = await send(alone.socketPath, 'GET', '/v1.41/info');
+  assert.equal('ClusterStore' in (json as object), false);
 });

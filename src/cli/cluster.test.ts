@@ -24,10 +24,10 @@ const STATUS = {
   ],
 };
 
-async function fairway(words: readonly string[], answer: Answer) {
+async function fairway(words: readonly string[], answer: Answer, input = '') {
   await using daemon = await FakeDaemon.start({ answer: () => answer });
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
-  stdin.end();
+  stdin.end(input);
   const env = { FAIRWAY_HOST: daemon.host };
   const makeClient = (host: string): Client => new Client(host);
   const code = await runProgram(words, { makeClient, stdin, stdout, stderr, env, now: () => 0 });
@@ -61,6 +61,8 @@ test('cluster join hands the token over, and leave whether it is forced', async 
     [0, 'This host (192.0.2.1) has joined the cluster as a manager.\n', ''],
   );
   assert.deepEqual(joined.asked.at(-1), ['/fairway/cluster/join', '{"Token":"FWC1-x","Manager":true}']);
+  const piped = await fairway(['cluster', 'join', '-'], { body: { Status: STATUS } }, 'FWC1-y\n');
+  assert.deepEqual(piped.asked.at(-1), ['/fairway/cluster/join', '{"Token":"FWC1-y","Manager":false}']);
   const left = await fairway(['cluster', 'leave', '-f'], { body: { Status: { ...STATUS, Kind: 'none' } } });
   assert.deepEqual([left.code, left.out], [0, 'This host has left the cluster.\n']);
   assert.equal((await fairway(['cluster', 'join'], { body: {} })).code, 1);

@@ -12,7 +12,8 @@ import { FakeContainers } from './containers.ts';
 import { FakeNetworks } from './networks.ts';
 import { fakeImage } from './views.ts';
 
-const FACTS: EngineFacts = {
+/** What a fake engine tells of itself. */
+export const FACTS: EngineFacts = {
   id: 'fake',
   version: '0.1.0',
   gitCommit: 'abc',
