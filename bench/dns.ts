@@ -118,7 +118,7 @@ async function measure(enter: readonly string[], serverPid: number, asked: Asked
 }
 
 /** What a program of ours loads first to be scheduled as the resolver is. */
-const RAISED = `data:text/javascript,${encodeURIComponent(`
+export const RAISED = `data:text/javascript,${encodeURIComponent(`
 import { raisePriority } from '${new URL('../src/kernel/index.ts', import.meta.url).href}';
 raisePriority(-15);`)}`;
 

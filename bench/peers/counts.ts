@@ -24,8 +24,8 @@ export const COUNTS = {
   pathRounds: short(5, 1),
   publishedRounds: short(3, 1),
   nameRounds: short(3, 1),
-  /** Started and removed while names are asked. */
-  neighbours: short(10, 2),
+  /** Started and removed while names are asked: at least so many, and for so long, so that a quick engine is asked as often. */
+  neighbours: short({ count: 10, ms: 3000 }, { count: 2, ms: 1000 }),
   crowd: short(100, 12),
   /** Networks beside the one that is measured. */
   networks: short([1, 10, 100], [1, 5]),

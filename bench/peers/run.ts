@@ -90,7 +90,7 @@ try {
   console.error(error);
   failed ??= error;
 }
-if (!signal.aborted) console.log(report.table());
+console.log(report.table());
 const left = leftovers();
 if (left.length > 0) console.error(`left behind: ${left.join(', ')}`);
 if (failed !== undefined) console.error(failed);
