@@ -5,6 +5,7 @@ import {
   type Ip,
   type Log,
   type Mac,
+  messageOf,
   silentLog,
   UnsupportedError,
 } from '../../base/index.ts';
@@ -131,7 +132,7 @@ export class OverlayDriver implements NetworkDriver {
   async restoreNetwork(network: NetworkRecord): Promise<NetworkSetup> {
     const plan = this.#plan(network);
     if (plan.options.encrypted) this.#requireEncryption(network.name).restore(network.id);
-    return this.#makeGood(network, plan);
+    return this.#makeGood(network, plan, true);
   }
 
   async removeNetwork(network: NetworkRecord): Promise<void> {
@@ -262,18 +263,14 @@ export class OverlayDriver implements NetworkDriver {
     return planOverlay(network, this.#ports);
   }
 
-  #makeGood(network: NetworkRecord, plan: OverlayPlan): NetworkSetup {
+  #makeGood(network: NetworkRecord, plan: OverlayPlan, restoring = false): NetworkSetup {
     this.#bridgedPackets.settle();
     const running = this.#live.get(network.id);
-    // While the cluster is not reachable the address of before holds.
-    const address = this.#deps.underlay() ?? this.#vxlan(network.id)?.details.local;
-    const underlay = findUnderlay(this.#rtnl, address, network);
-    const encryption = this.#deps.encryption?.overhead ?? 0;
-    const mtu = mtuOf(underlay, plan.options, { network, encryption });
+    const { local, mtu } = restoring ? this.#placeOfBefore(network, plan) : this.#place(network, plan);
     this.#live.set(network.id, running ?? { peers: undefined });
     try {
       const { rtnl, discarded } = this.#deps;
-      const place = { plan, local: underlay.address, mtu, name: network.name };
+      const place = { plan, local, mtu, name: network.name };
       const link = makeGoodLinks({ rtnl, discarded, live: new Set(this.#live.keys()) }, place);
       if (running?.peers !== undefined) {
         const entries = this.#reachable(link, running.peers.entries());
@@ -284,6 +281,27 @@ export class OverlayDriver implements NetworkDriver {
       throw error;
     }
     return { firewall: plan.firewall };
+  }
+
+  /** From where the network's link sends, and what its containers' links bear. */
+  #place(network: NetworkRecord, plan: OverlayPlan): { readonly local: Ip; readonly mtu: number } {
+    const underlay = findUnderlay(this.#rtnl, this.#deps.underlay(), network);
+    const encryption = this.#deps.encryption?.overhead ?? 0;
+    return { local: underlay.address, mtu: mtuOf(underlay, plan.options, { network, encryption }) };
+  }
+
+  /** The underlay may be on its way back, or be another: what runs goes on as it is then. */
+  #placeOfBefore(network: NetworkRecord, plan: OverlayPlan): { readonly local: Ip; readonly mtu: number } {
+    try {
+      return this.#place(network, plan);
+    } catch (error) {
+      const link = this.#vxlan(network.id);
+      const local = link?.details.local;
+      if (link === undefined || local === undefined) throw error;
+      const context = { network: network.name, address: local, reason: messageOf(error) };
+      this.#log.warn(context, 'the network goes on as it was: where this host is for others is not known');
+      return { local, mtu: link.mtu };
+    }
   }
 
   #vxlan(id: Id): Link | undefined {

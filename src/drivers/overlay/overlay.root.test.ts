@@ -257,6 +257,18 @@ describe('an overlay network that cannot be', { timeout }, () => {
     before.pop();
   });
 
+  it('goes on where it runs already, whatever became of the address for other nodes', async () => {
+    await using lab = new OverlayLab();
+    const { one, network, reach } = await pair(lab);
+    lab.restartDriver(one);
+    for (const address of [undefined, parseIp('192.0.2.77')]) {
+      one.address = address as LabNode['address'];
+      const { firewall } = await within(one, () => one.driver.restoreNetwork(network));
+      assert.ok(firewall.some(({ kind }) => kind === 'dataPort'));
+      await reach();
+    }
+  });
+
   it('gives way to the next: an identifier is free again as soon as its network is gone', async () => {
     await using lab = new OverlayLab();
     const node = await lab.node(1);
