@@ -49,6 +49,7 @@ export function dataPathOptions({ dataPath }: ClusterConfig, advertised: Ip): Da
 function storeOptions({ endpoints, prefix, tls, login }: ClusterStoreConfig): EtcdStoreOptions {
   return {
     endpoints,
+    spread: true,
     prefix,
     ...(tls && { tls }),
     ...(login && { login: { user: login.user, password: login.password ?? passwordIn(login.passwordFile ?? '') } }),

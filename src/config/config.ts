@@ -103,7 +103,7 @@ export type AddressOrLink =
 export interface ClusterStoreConfig {
   /** As it was given. */
   readonly url: string;
-  /** `host:port`, tried in this order. */
+  /** `host:port` of its members; any of them is asked. */
   readonly endpoints: readonly string[];
   /** What its keys begin with, before a slash. */
   readonly prefix: string;

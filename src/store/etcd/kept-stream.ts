@@ -15,6 +15,7 @@ export interface KeptStreamDeps {
 
 /** A member that says nothing for so long after it was asked is given up. */
 const ANSWER_MS = 2_000;
+/** And up to half as much more, so that many nodes do not come back at one moment. */
 const REOPEN_LONGEST_MS = 2_000;
 
 /** A stream of messages both ways that is opened again, at another member if need be, while it is wanted. */
@@ -39,7 +40,7 @@ export class KeptStream<Req extends object, Res extends object> {
     this.#user = user;
     this.#reopening = new Backoff(
       { clock, work: () => this.#reopen(), onError: () => this.#reopening.ask() },
-      { longestMs: REOPEN_LONGEST_MS },
+      { longestMs: REOPEN_LONGEST_MS * (1 + Math.random() / 2) },
     );
     this.#stopMoves = link.onMoved((place) => {
       if (this.#open !== undefined && this.#open.place !== place) this.#end();

@@ -35,6 +35,7 @@ const BOUND_WHILE_AWAY_MS = 1_500;
 /** So long one member is waited for, if another may be asked the same. */
 const MEMBER_MS = 2_000;
 const PAUSE_MS = { first: 50, longest: 500 };
+/** And up to half as much more: nodes that lost the store together do not come back at one moment. */
 const PROBE_LONGEST_MS = 2_000;
 
 const PROBE: Call = {
@@ -59,12 +60,13 @@ export class Link {
   readonly #reachability: Emitter<boolean>;
   readonly #closing = new AbortController();
   #token: Promise<string | undefined> | undefined;
-  #place = 0;
+  #place: number;
   #reachable = false;
   /** A call had to be given up since the last one that was answered. */
   #away = false;
 
-  private constructor(members: Members, schema: Schema, login: EtcdStoreOptions['login'], deps: LinkDeps) {
+  private constructor(members: Members, schema: Schema, { login, spread = false }: EtcdStoreOptions, deps: LinkDeps) {
+    this.#place = spread ? Math.floor(Math.random() * members.endpoints.length) : 0;
     this.#members = members;
     this.#schema = schema;
     this.#login = login;
@@ -74,14 +76,14 @@ export class Link {
     );
     this.#prober = new Backoff(
       { clock: deps.clock, work: () => this.#probe(), onError: () => this.#prober.ask() },
-      { longestMs: PROBE_LONGEST_MS },
+      { longestMs: PROBE_LONGEST_MS * (1 + Math.random() / 2) },
     );
   }
 
   /** Reads certificates and keys; throws invalid when they cannot be used. Opens no connection. */
   static async open(options: EtcdStoreOptions, deps: LinkDeps): Promise<Link> {
     const [members, schema] = await Promise.all([Members.open(options), Schema.load()]);
-    return new Link(members, schema, options.login, deps);
+    return new Link(members, schema, options, deps);
   }
 
   get reachable(): boolean {
