@@ -7,7 +7,7 @@ import { it } from 'node:test';
 import { type Clock, type Id, type Log, newId, silentLog, systemClock } from '../../src/base/index.ts';
 import { BridgeDriver, DiscardedLinks, HostDriver, NoneDriver } from '../../src/drivers/index.ts';
 import { Nft, openNetns, Rtnl, runInNetns, scratchNft } from '../../src/kernel/index.ts';
-import type { EngineEvent, NetworkDriver, Protocol, Store } from '../../src/model/index.ts';
+import type { Cluster, EngineEvent, NetworkDriver, Protocol, Store } from '../../src/model/index.ts';
 import { createNetworking, KernelHost, type Networking, type NetworkingOptions } from '../../src/network/index.ts';
 import { DhcpClient } from '../../src/services/dhcp/index.ts';
 import { NetnsSandboxSockets, ProcessResolver } from '../../src/services/dns/index.ts';
@@ -59,6 +59,8 @@ export interface NetworkLabOptions extends NetworkingOptions {
   readonly store?: Store;
   readonly clock?: Clock;
   readonly log?: Log;
+  /** Closed by whoever made it. */
+  readonly cluster?: Cluster;
   /** Further kinds of networks. */
   readonly drivers?: (parts: { readonly rtnl: Rtnl; readonly discarded: DiscardedLinks }) => readonly NetworkDriver[];
 }
@@ -97,6 +99,7 @@ export class NetworkLab implements AsyncDisposable {
         leases: new DhcpClient({ clock, log }),
         drivers: [...drivers, ...(options.drivers?.({ rtnl, discarded }) ?? [])],
         host: new KernelHost({ rtnl }),
+        ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
         events: { publish: (event) => this.events.push(event) },
         hostResolvConf: () => ({ servers: [], search: [], options: [] }),
         clock,

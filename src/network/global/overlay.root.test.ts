@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { eventually, timeUntil } from '../../../test/support/eventually.ts';
+import { inOwnNamespaces, NetworkLab } from '../../../test/support/network-lab.ts';
+import { type Ip, newId, parseCidr, parseIp, parseMac } from '../../base/index.ts';
+import { OverlayDriver } from '../../drivers/index.ts';
+import { Rtnl } from '../../kernel/index.ts';
+import { StoreCluster } from '../../services/cluster/index.ts';
+import { MemoryCluster, MemoryStore } from '../../store/index.ts';
+
+if (inOwnNamespaces(import.meta.filename)) {
+  const HERE = parseIp('192.0.2.1');
+  const THERE = parseIp('192.0.2.2');
+  const MAC = parseMac('02:42:0a:00:00:77');
+  const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
+
+  const underlay = (): void => {
+    using rtnl = Rtnl.open();
+    const { index } = rtnl.links.createVeth({ name: 'under0', peerName: 'under1' });
+    rtnl.addresses.add(index, parseCidr(`${HERE}/24`));
+    rtnl.links.set(index, { up: true });
+  };
+
+  const node = (shared: MemoryCluster, name: string, address: Ip): StoreCluster =>
+    new StoreCluster({ store: shared.open(), local: new MemoryStore() }, { self: { id: newId(), name, address } });
+
+  describe('an overlay network on a host of a cluster', () => {
+    it('knows where containers of another host are, and knows it again when somebody took it away', async (t) => {
+      underlay();
+      const shared = new MemoryCluster();
+      const [cluster, other] = [node(shared, 'here', HERE), node(shared, 'there', THERE)];
+      other.start([]);
+      const lab = await NetworkLab.start({
+        cluster,
+        drivers: ({ rtnl, discarded }) => [new OverlayDriver({ rtnl, discarded, underlay: () => HERE })],
+      });
+      try {
+        await eventually(() => assert.ok(cluster.reachable && other.reachable));
+        const { network } = await lab.networking.networks.create({ name: 'net', driver: 'overlay', internal: true });
+        await lab.attach(await lab.sandbox(), 'net', 'one');
+        const endpoint = { endpointId: newId(), network, name: 'two', dnsNames: ['two'], macOf: () => MAC };
+        const joined = await other.join(endpoint);
+        const [vxlan, bridge] = [`vx-${network.id.slice(0, 12)}`, `ov-${network.id.slice(0, 12)}`];
+        const told = (): void => {
+          const entries = run(`bridge fdb show dev ${vxlan}`)
+            .split('\n')
+            .map((line) => line.trim());
+          assert.ok(entries.includes(`${MAC} dst ${THERE} self static`), entries.join('\n'));
+          assert.ok(entries.includes(`${MAC} master ${bridge} static`), entries.join('\n'));
+          assert.match(run(`ip neigh show dev ${vxlan} nud permanent`), new RegExp(`${joined.ipv4?.ip} lladdr ${MAC}`));
+        };
+        await eventually(told);
+        await eventually(() => assert.match(run('nft list set inet fairway nodes4'), /192\.0\.2\.1 .*192\.0\.2\.2 /s));
+        const reconciler = lab.networking.reconciler(() => undefined);
+        assert.deepEqual(await reconciler.verify(), []);
+        using _watch = lab.networking.watch(reconciler);
+        for (const mischief of [
+          `bridge fdb del ${MAC} dev ${vxlan} self`,
+          `bridge fdb del ${MAC} dev ${vxlan} master`,
+          `ip neigh del ${joined.ipv4?.ip} dev ${vxlan}`,
+          `ip link set ${vxlan} nomaster`,
+          `ip link del ${vxlan}`,
+          `ip link del ${bridge}`,
+        ]) {
+          run(mischief);
+          t.diagnostic(`${mischief}: whole again after ${await timeUntil(told)}`);
+          await eventually(async () => assert.deepEqual(await reconciler.verify(), []));
+        }
+        await other.leave(network.id, endpoint.endpointId);
+        await eventually(() => assert.doesNotMatch(run(`bridge fdb show dev ${vxlan}`), new RegExp(MAC)));
+      } finally {
+        await lab[Symbol.asyncDispose]();
+        for (const one of [cluster, other]) await one.close();
+      }
+      assert.deepEqual(
+        run('ip -o link')
+          .split('\n')
+          .filter((line) => /ov-|vx-/.test(line)),
+        [],
+      );
+    });
+  });
+}
