@@ -134,7 +134,10 @@ export async function startEngine(given: EngineOptions, log: Log): Promise<Engin
     clock,
     log,
   });
-  const [tasks] = await Promise.all([endForgottenShims(containerd, { log }), images.findStaleLeases()]);
+  const tasks = endForgottenShims(containerd, { log });
+  // Whoever needs them is told.
+  tasks.catch(() => {});
+  await images.findStaleLeases();
   const registry = undo.use(new Registry({ engine: containerd, store: images, clock }, options.registry));
   phases.done('tasks');
   const parts = createContainers(

@@ -4,6 +4,7 @@ export * from './backoff.ts';
 export * from './clock.ts';
 export * from './emitter.ts';
 export * from './errors.ts';
+export * from './http.ts';
 export * from './id.ts';
 export * from './ip.ts';
 export * from './log.ts';

@@ -25,9 +25,9 @@ export interface RestorerDeps {
 
 export interface RestoreOptions {
   /** Restores networks and sandboxes; told which of these belong to containers that run. */
-  readonly networks: (alive: (sandbox: SandboxRecord) => boolean) => Promise<void>;
-  /** All that there are, if the caller has asked already: containerd asks every shim. */
-  readonly tasks?: readonly TaskProcess[];
+  readonly networks: (alive: (sandbox: SandboxRecord) => Promise<boolean>) => Promise<void>;
+  /** All that there are, if the caller has asked already: containerd asks every shim, which takes a while. */
+  readonly tasks?: Promise<readonly TaskProcess[]>;
 }
 
 /** Makes a fresh daemon agree with what runs. Containers that run are not touched. */
@@ -39,21 +39,15 @@ export class Restorer {
   }
 
   async restore(options: RestoreOptions): Promise<void> {
-    const { registry, volumes, wiring, service, containerd } = this.#deps;
+    const { registry, volumes, wiring, containerd, service } = this.#deps;
+    const asked = options.tasks ?? containerd.tasks.list();
     await registry.load();
     await volumes.load();
-    const found = options.tasks ?? (await containerd.tasks.list());
-    const tasks = new Map(found.map((task) => [task.containerId, task]));
-    const alive = new Set<string>();
-    for (const container of registry.all()) {
-      container.known = true;
-      // A start that was cut off before it was recorded is undone below, its network with it.
-      if (!container.running || !isAlive(tasks.get(container.id))) continue;
-      alive.add(container.id);
-      const { sharesSandboxOf } = container.record;
-      if (sharesSandboxOf !== undefined) alive.add(sharesSandboxOf);
-    }
-    await options.networks(({ ownerId }) => alive.has(ownerId));
+    for (const container of registry.all()) container.known = true;
+    const found = asked.then((all) => new Map(all.map((task) => [task.containerId, task])));
+    const alive = found.then((tasks) => this.#alive(tasks));
+    await options.networks(async ({ ownerId }) => (await alive).has(ownerId));
+    const tasks = await found;
     // All of them before the first container is started again: it must not be given what another one is configured for.
     for (const container of registry.all()) {
       try {
@@ -72,6 +66,12 @@ export class Restorer {
       }
     }
     service.resumePolicies();
+  }
+
+  /** Owners of sandboxes that are in use. A start that was cut off before it was recorded is undone, its network with it. */
+  #alive(tasks: ReadonlyMap<string, TaskProcess>): ReadonlySet<string> {
+    const running = this.#deps.registry.all().filter(({ id, running }) => running && isAlive(tasks.get(id)));
+    return new Set(running.flatMap(({ id, record }) => [id, record.sharesSandboxOf ?? id]));
   }
 
   /** Removes what a creation or a start that was cut off has left. After it, at any time. */

@@ -88,7 +88,7 @@ export interface Sandboxes {
   reserve(ownerId: Id, addresses: readonly { readonly networkId: Id; readonly ip: Ip }[]): void;
   unreserve(ownerId: Id): void;
   /** After a restart: closes the sandboxes that `alive` does not name and makes the others good, tearing nothing down. */
-  restore(alive: (sandbox: SandboxRecord) => boolean): Promise<void>;
+  restore(alive: (sandbox: SandboxRecord) => boolean | Promise<boolean>): Promise<void>;
   /** Nameservers, search and options for the `/etc/resolv.conf` of a container in that sandbox, and whether DNS is ours. */
   resolvConf(sandboxId: Id): { readonly text: string; readonly embedded: boolean };
 }

@@ -9,7 +9,6 @@ import type {
   PortAllocator,
   PortRelay,
   Resolver,
-  SandboxRecord,
   Store,
 } from '../model/index.ts';
 import type { ResolvConf } from '../services/dns/index.ts';
@@ -20,7 +19,7 @@ import type { SandboxHost } from './host/index.ts';
 import { NetworkManager } from './networks.ts';
 import { type DefaultBridge, makePredefined } from './predefined.ts';
 import { Reconciler, watchHost } from './reconcile/index.ts';
-import { sweepLinks } from './restore.ts';
+import { type Alive, sweepLinks } from './restore.ts';
 import { SandboxManager } from './sandboxes.ts';
 import { NetworkState } from './state.ts';
 
@@ -61,7 +60,7 @@ export interface Networking {
    * To be called once, before anything else: takes up what the store knows, closes the sandboxes that `alive` does not
    * name, and makes the predefined networks.
    */
-  start(alive: (sandbox: SandboxRecord) => boolean): Promise<void>;
+  start(alive: Alive): Promise<void>;
   /** After it, at any time: makes good what of the networks has changed meanwhile, and removes links that nobody knows. */
   settle(reconciler: Reconciler): Promise<void>;
   /** `processOf`: one that lives in the sandboxes of that owner, by which an unpinned namespace is found again. */
@@ -135,6 +134,8 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
     watch: (reconciler) => watchHost({ state, host, reconciler, netnsDir, clock, log }),
     start: async (alive) => {
       await sandboxes.restore(alive);
+      // A store that begins anew: what was made for an earlier one is in the way.
+      if (state.networks.size === 0) await sweepLinks({ state, store, drivers, log });
       if (cluster !== undefined && remote !== undefined && globalNetworks !== undefined) {
         endOfPart = takePart({
           ...{ cluster, nodes, remote, state, sandboxes, events, log },

@@ -26,11 +26,14 @@ export interface RestoreDeps {
   readonly log?: Log;
 }
 
+/** Asked when networks and rules are back. */
+export type Alive = (sandbox: SandboxRecord) => boolean | Promise<boolean>;
+
 /**
  * Makes memory, services and kernel agree with the store after a restart, however the last daemon ended. What lives is not
  * touched; what cannot be restored is logged and does not keep the rest from it.
  */
-export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: SandboxRecord) => boolean): Promise<void> {
+export async function restoreEverything(deps: RestoreDeps, alive: Alive): Promise<void> {
   const stored = await loadState(deps.store);
   const log = deps.log ?? silentLog;
   for (const { id, what } of stored.unfinished) {
@@ -55,11 +58,13 @@ export async function restoreEverything(deps: RestoreDeps, alive: (sandbox: Sand
     ]),
   );
   await attempt(log, 'forget flows of endpoints that are gone', () => forgetLeftovers(deps, stored));
+  const living = new Set<LiveSandbox>();
+  for (const sandbox of sandboxes) if (await alive(sandbox.record)) living.add(sandbox);
   // Side by side: the resolver is a process that is just starting, and answers each of them.
-  const services = sandboxes
-    .filter(({ record }) => alive(record))
-    .map((one) => attempt(log, `restore services of sandbox ${one.record.id}`, () => restoreServices(deps, one)));
-  for (const sandbox of sandboxes.filter(({ record }) => !alive(record))) {
+  const services = [...living].map((one) =>
+    attempt(log, `restore services of sandbox ${one.record.id}`, () => restoreServices(deps, one)),
+  );
+  for (const sandbox of sandboxes.filter((one) => !living.has(one))) {
     await attempt(log, `close sandbox ${sandbox.record.id}`, () => deps.attacher.close(sandbox));
   }
   await Promise.all(services);

@@ -27,7 +27,7 @@ import {
 import type { GlobalEndpoints, KnownNodes, Presence } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put, THIS_BOOT } from './journal.ts';
-import { restoreEverything } from './restore.ts';
+import { type Alive, restoreEverything } from './restore.ts';
 import { type LiveSandbox, type NetworkState, newLiveSandbox } from './state.ts';
 import { Undo } from './undo.ts';
 
@@ -163,7 +163,7 @@ export class SandboxManager implements Sandboxes {
     this.reserve(ownerId, []);
   }
 
-  restore(alive: (sandbox: SandboxRecord) => boolean): Promise<void> {
+  restore(alive: Alive): Promise<void> {
     return restoreEverything(this.#deps, alive);
   }
 

@@ -1,7 +1,7 @@
-import http, { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Log, silentLog } from '../../base/index.ts';
+import { type Log, nodeHttp, silentLog } from '../../base/index.ts';
 import { admitAfterLook } from './admission.ts';
 import { assertTransferEncoding, readJson } from './body.ts';
 import { HttpError, wireError } from './errors.ts';
@@ -26,7 +26,7 @@ const HEADER_TIMEOUT_MS = 300_000;
 /** Serves a route table on connections that somebody else accepts. */
 export class HttpApi {
   readonly #router: Router;
-  readonly #http: http.Server;
+  readonly #http: Server;
   readonly #log: Log;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #headerTimeoutMs: number;
@@ -44,7 +44,7 @@ export class HttpApi {
       Server: `Fairway/${options.productVersion} (linux)`,
     };
     this.#headerTimeoutMs = options.headerTimeoutMs ?? HEADER_TIMEOUT_MS;
-    this.#http = http.createServer({
+    this.#http = nodeHttp().createServer({
       requestTimeout: 0,
       headersTimeout: this.#headerTimeoutMs,
       connectionsCheckingInterval: Math.min(this.#headerTimeoutMs, 30_000),
@@ -175,7 +175,7 @@ export class HttpApi {
     if (stream.destroyed) return;
     const { bytes = Buffer.alloc(0), type } = encodeBody(answer.body);
     const lines = [
-      `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}`,
+      `HTTP/1.1 ${answer.status} ${nodeHttp().STATUS_CODES[answer.status] ?? ''}`,
       ...Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`),
       ...(type === '' ? [] : [`Content-Type: ${type}`]),
       `Content-Length: ${bytes.length}`,
@@ -237,6 +237,6 @@ function refuse(stream: Duplex, status: number, message: string): void {
     return;
   }
   const body = `${JSON.stringify({ message })}\n`;
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json\r\nConnection: close\r\n`;
+  const head = `HTTP/1.1 ${status} ${nodeHttp().STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json\r\nConnection: close\r\n`;
   stream.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`, () => stream.destroy());
 }

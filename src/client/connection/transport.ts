@@ -1,7 +1,7 @@
-import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
-import { messageOf } from '../../base/index.ts';
+import { messageOf, nodeHttp } from '../../base/index.ts';
 import { connectionError, ResponseError } from './errors.ts';
 import { parseHost } from './host.ts';
 
@@ -38,7 +38,7 @@ export class Transport {
     this.host = host;
     // Half-open sockets: the daemon goes on sending output after our input has ended.
     this.#dial = () => connect({ ...address, allowHalfOpen: true });
-    this.#agent = new Agent({ keepAlive: true });
+    this.#agent = new (nodeHttp().Agent)({ keepAlive: true });
     this.#agent.createConnection = () => connect(address);
   }
 
@@ -49,7 +49,7 @@ export class Transport {
   /** Resolves with the response whatever its status; the body is unread. */
   send(method: string, path: string, options: CallOptions = {}): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const outgoing = request({ ...this.#options(method, path, options), agent: this.#agent });
+      const outgoing = nodeHttp().request({ ...this.#options(method, path, options), agent: this.#agent });
       outgoing.once('response', resolve);
       outgoing.once('error', (error) => reject(this.#failure(error, options.signal)));
       writeBody(outgoing, options);
@@ -65,7 +65,7 @@ export class Transport {
 
   hijack(path: string, options: CallOptions = {}): Promise<Hijacked> {
     return new Promise((resolve, reject) => {
-      const outgoing = request({
+      const outgoing = nodeHttp().request({
         ...this.#options('POST', path, options),
         createConnection: this.#dial,
         headers: { ...headersOf(options), Connection: 'Upgrade', Upgrade: 'tcp' },

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Log, messageOf, silentLog } from '../../base/index.ts';
-import { isRunning, type ProcessIdentity, processIdentity } from '../../kernel/index.ts';
+import { isRunning, type ProcessIdentity, processIdentitySync } from '../../kernel/index.ts';
 import type { Containerd } from './client.ts';
 import type { TaskProcess } from './services/index.ts';
 
@@ -33,7 +33,7 @@ export async function endForgottenShims(
   const log = options.log ?? silentLog;
   const proc = options.proc ?? '/proc';
   // Shims first: one that comes up between the two lists is then not taken for forgotten.
-  const shims = await shimsOf(client, proc);
+  const shims = shimsOf(client, proc);
   const tasks = await client.tasks.list();
   const ids = new Set(tasks.map(({ containerId }) => containerId));
   const pids = new Set(tasks.map(({ pid }) => pid));
@@ -47,7 +47,7 @@ export async function endForgottenShims(
   return tasks;
 }
 
-async function shimsOf(client: { socketPath: string; namespace: string }, proc: string): Promise<Shim[]> {
+function shimsOf(client: { socketPath: string; namespace: string }, proc: string): Shim[] {
   const found: Shim[] = [];
   const ours = mountNamespace(proc, 'self');
   for (const entry of readdirSync(proc)) {
@@ -60,7 +60,7 @@ async function shimsOf(client: { socketPath: string; namespace: string }, proc: 
       continue;
     // The same path in another mount namespace is another containerd's socket.
     if (mountNamespace(proc, entry) !== ours) continue;
-    const identity = await processIdentity(Number(entry));
+    const identity = processIdentitySync(Number(entry));
     if (identity) found.push({ ...identity, id });
   }
   return found;

@@ -1,9 +1,9 @@
-import { STATUS_CODES } from 'node:http';
 import {
   type FairwayError,
   forbidden,
   internal,
   isKind,
+  nodeHttp,
   notFound,
   unauthorized,
   unavailable,
@@ -26,7 +26,8 @@ export interface Refused {
 export function refusal(status: number, bytes: Buffer, refused: Refused): FairwayError {
   const { what, reference, push } = refused;
   const told = errorText(bytes);
-  const reason = told ?? `received unexpected HTTP status: ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
+  const reason =
+    told ?? `received unexpected HTTP status: ${status} ${nodeHttp().STATUS_CODES[status] ?? ''}`.trimEnd();
   if (status === 401 && refused.lacksBasic) {
     const text = push ? 'no basic auth credentials' : `Get "${refused.url}": no basic auth credentials`;
     // Not 401: that makes clients ask their user for a password of the default registry.

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 /** A pid alone may come to mean another process; with its start time it cannot. */
@@ -9,7 +10,19 @@ export interface ProcessIdentity {
 
 /** Null when there is no such process, or only its zombie. */
 export async function processIdentity(pid: number): Promise<ProcessIdentity | null> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return identityIn(pid, await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''));
+}
+
+/** The same at once, for whoever asks of many. */
+export function processIdentitySync(pid: number): ProcessIdentity | null {
+  try {
+    return identityIn(pid, readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+function identityIn(pid: number, text: string): ProcessIdentity | null {
   // The program's name, in parentheses, may hold anything; the state and what follows come after the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const startedAt = fields[19];

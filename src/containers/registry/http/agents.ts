@@ -1,5 +1,6 @@
-import { Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { nodeHttp } from '../../../base/index.ts';
 import { certificatesOf, secureContextOf } from './certificates.ts';
 import { type ProxySettings, proxyFor } from './proxies.ts';
 
@@ -41,7 +42,7 @@ export class Agents implements Disposable {
             rejectUnauthorized: !insecure,
             secureContext: secureContextOf(certificates),
           })
-        : new HttpAgent(common);
+        : new (nodeHttp().Agent)(common);
     }
     // The last used is the last to go.
     this.#agents.delete(key);

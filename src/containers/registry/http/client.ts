@@ -1,8 +1,8 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { isKind, messageOf, unavailable } from '../../../base/index.ts';
+import { isKind, messageOf, nodeHttp, unavailable } from '../../../base/index.ts';
 import { Agents, type TransportOptions } from './agents.ts';
 
 export interface HttpRequest {
@@ -50,7 +50,7 @@ export class HttpClient implements Disposable {
     const secure = parsed.protocol === 'https:';
     const { agent, proxy } = this.#agents.for(parsed, insecure);
     const length = Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {};
-    const outgoing = (secure ? httpsRequest : httpRequest)(url, {
+    const outgoing = (secure ? httpsRequest : nodeHttp().request)(url, {
       method,
       agent,
       headers: { 'user-agent': 'fairway', ...length, ...headers },
