@@ -160,6 +160,8 @@ export async function startEngine(given: EngineOptions, log: Log): Promise<Engin
   phases.done('containers');
   await resolver.start();
   phases.done('resolver');
+  // It may have changed while no daemon was there.
+  parts.followResolvConf();
   hostServers.changes.on(() => parts.followResolvConf());
 
   const reconciler = networking.reconciler((ownerId) => parts.processOf(ownerId));
@@ -206,7 +208,7 @@ export async function startEngine(given: EngineOptions, log: Log): Promise<Engin
 
 /** A step that fails, if only because the daemon is told to end meanwhile, does not keep the others from being done. */
 async function settle(deps: {
-  readonly parts: Pick<ContainerParts, 'followResolvConf' | 'sweep'>;
+  readonly parts: Pick<ContainerParts, 'sweep'>;
   readonly networking: Pick<Networking, 'settle'>;
   readonly reconciler: Reconciler;
   readonly foreignRules: () => readonly string[];
@@ -216,8 +218,6 @@ async function settle(deps: {
   try {
     await runAll(
       [
-        // It may have changed while no daemon was there.
-        () => parts.followResolvConf(),
         () => parts.sweep(),
         () => networking.settle(reconciler),
         () => {
