@@ -8,6 +8,7 @@ import type {
   NetworkDriver,
   NetworkRecord,
   NetworkSetup,
+  PortRequest,
   RelayedPort,
   SandboxRecord,
 } from '../model/index.ts';
@@ -31,14 +32,13 @@ export interface LiveEndpoint {
 
 /** The ports of a sandbox as they are held and led now. */
 export interface Publication {
-  /** What was asked of the allocator; equal text means that the same ports serve. */
-  readonly key: string;
+  /** What was asked of the allocator; when the same is asked, the same ports serve. */
+  readonly requests: readonly PortRequest[];
   readonly held: HeldPorts;
 }
 
 /** Ports that go through this process. */
 export interface Relay {
-  readonly key: string;
   readonly ports: readonly RelayedPort[];
   readonly close: () => Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { FairwayError, type Id, type Log, messageOf, runAll, silentLog } from '../../base/index.ts';
 import type { Flow } from '../../kernel/index.ts';
 import type {
@@ -107,7 +108,7 @@ export class Wiring {
     const onHost = published.filter(({ hostPort }) => hostPort !== 0);
     if (onHost.length > 0) {
       const held = this.#deps.ports.restore(sandbox.record.ownerId, onHost);
-      sandbox.publication = { key: JSON.stringify(requests), held };
+      sandbox.publication = { requests, held };
     }
     const lost = sandbox.publication?.held.lost ?? [];
     const kept = published.filter((port) => !lost.some((one) => samePort(one, port)));
@@ -201,23 +202,22 @@ export class Wiring {
     what: { readonly requests: readonly PortRequest[]; readonly gateways: Gateways },
     undo: Undo,
   ): Promise<void> {
-    const key = JSON.stringify(what.requests);
     const old = sandbox.publication;
-    if ((old?.key ?? '[]') === key) return;
+    if (isDeepStrictEqual(old?.requests ?? [], what.requests)) return;
     await this.#closeRelay(sandbox);
     old?.held.release();
     sandbox.publication = undefined;
     undo.defer(() => {
       if (old === undefined) return;
       const held = this.#deps.ports.restore(sandbox.record.ownerId, old.held.published);
-      sandbox.publication = { key: old.key, held };
+      sandbox.publication = { requests: old.requests, held };
     });
-    if (what.requests.length > 0) sandbox.publication = this.#hold(sandbox, { ...what, key }, undo);
+    if (what.requests.length > 0) sandbox.publication = this.#hold(sandbox, what, undo);
   }
 
   #hold(
     sandbox: LiveSandbox,
-    what: { readonly requests: readonly PortRequest[]; readonly key: string; readonly gateways: Gateways },
+    what: { readonly requests: readonly PortRequest[]; readonly gateways: Gateways },
     undo: Undo,
   ): Publication {
     const { gateways } = what;
@@ -228,14 +228,14 @@ export class Wiring {
         held.release();
         sandbox.publication = undefined;
       });
-      return { key: what.key, held };
+      return { requests: what.requests, held };
     } catch (error) {
       throw programmingFailed(error, gateways.ipv4 ?? gateways.ipv6);
     }
   }
 
   async #relay(sandbox: LiveSandbox, relayed: readonly RelayedPort[], undo: Undo): Promise<void> {
-    if ((sandbox.relay?.key ?? '[]') === JSON.stringify(relayed)) return;
+    if (isDeepStrictEqual(sandbox.relay?.ports ?? [], relayed)) return;
     await this.#closeRelay(sandbox);
     undo.defer(() => this.#closeRelay(sandbox));
     await this.#openRelay(sandbox, relayed);
@@ -244,7 +244,7 @@ export class Wiring {
   async #openRelay(sandbox: LiveSandbox, ports: readonly RelayedPort[]): Promise<void> {
     const { relay } = this.#deps;
     if (relay === undefined || ports.length === 0) return;
-    sandbox.relay = { key: JSON.stringify(ports), ports, close: await relay.open(ports) };
+    sandbox.relay = { ports, close: await relay.open(ports) };
   }
 
   async #closeRelay(sandbox: LiveSandbox): Promise<void> {
