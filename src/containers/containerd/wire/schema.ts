@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { MethodDefinition } from '@grpc/grpc-js';
@@ -6,39 +5,35 @@ import type { Root, Type } from 'protobufjs';
 
 export type Method = MethodDefinition<object, object>;
 
+const FOLDER = fileURLToPath(new URL('../proto/', import.meta.url));
 const PACKAGE = 'containerd.services';
 /** 64-bit numbers and enumerations as text; what is absent has its default. */
 const PLAIN = { longs: String, enums: String, defaults: true } as const;
 
-/** The parsed .proto files: methods by path, messages by full name. */
+/** What the .proto files say, each parsed when it is first needed: methods by path, messages by full name. */
 export class Schema {
   readonly #root: Root;
+  readonly #files = new Set<string>();
   readonly #methods = new Map<string, Method>();
 
   private constructor(root: Root) {
     this.#root = root;
   }
 
-  /** Parsing costs some 10 MB and 30 ms, so it happens on the first connection, once. */
+  /** One for all connections. The library is loaded with the first. */
   static load(): Promise<Schema> {
-    Schema.#loaded ??= Schema.#parse();
+    Schema.#loaded ??= import('protobufjs').then(({ default: { Root } }) => new Schema(new Root()));
     return Schema.#loaded;
   }
 
   static #loaded: Promise<Schema> | undefined;
-
-  static async #parse(): Promise<Schema> {
-    const folder = fileURLToPath(new URL('../proto/', import.meta.url));
-    const files = readdirSync(folder).filter((name) => name.endsWith('.proto'));
-    const { default: protobuf } = await import('protobufjs');
-    return new Schema(new protobuf.Root().loadSync(files.map((name) => join(folder, name))));
-  }
 
   /** `method('tasks.v1.Tasks', 'Create')` */
   method(service: string, name: string): Method {
     const path = `/${PACKAGE}.${service}/${name}`;
     const known = this.#methods.get(path);
     if (known !== undefined) return known;
+    this.#read(service);
     const found = this.#root.lookupService(`${PACKAGE}.${service}`).methods[name];
     found?.resolve();
     const [request, response] = [found?.resolvedRequestType, found?.resolvedResponseType];
@@ -64,7 +59,16 @@ export class Schema {
     return decoded(this.#type(message), bytes);
   }
 
+  /** The file is called as the name begins. */
+  #read(name: string): void {
+    const file = `${name.split('.', 1)[0]}.proto`;
+    if (this.#files.has(file)) return;
+    this.#root.loadSync(join(FOLDER, file));
+    this.#files.add(file);
+  }
+
   #type(message: string): Type {
+    this.#read(message);
     const type = this.#root.lookup(message);
     if (type === null || !('encode' in type)) {
       throw new TypeError(`containerd's protocol has no message ${message} here`);
