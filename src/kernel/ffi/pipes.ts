@@ -8,7 +8,7 @@ import {
   SOCK_STREAM,
   SPLICE_F_NONBLOCK,
 } from './constants.ts';
-import { check, isErrno } from './errors.ts';
+import { check, lastErrno } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
 
@@ -56,11 +56,7 @@ export function openSocketPair(): readonly [OwnedFd, OwnedFd] {
 }
 
 function unlessAgain(result: number, syscall: string): number | undefined {
-  if (result >= 0) return result;
-  try {
-    return check(result, syscall);
-  } catch (error) {
-    if (isErrno(error, 'EAGAIN', 'EINTR')) return undefined;
-    throw error;
-  }
+  // Asked before an error is made of it: this is the usual answer.
+  if (result < 0 && ['EAGAIN', 'EINTR'].includes(lastErrno())) return undefined;
+  return check(result, syscall);
 }
