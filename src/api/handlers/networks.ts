@@ -63,11 +63,16 @@ function passes(network: NetworkRecord, filters: Filters, endpoints: () => reado
   }
   return (
     oneOf(filters.driver, (driver) => driver === network.driver) &&
-    oneOf(filters.scope, (scope) => scope === network.scope) &&
+    oneOf(filters.scope, (scope) => scopeNamed(scope) === network.scope) &&
     oneOf(filters.id, (pattern) => matches(pattern, network.id)) &&
     oneOf(filters.name, (pattern) => matches(pattern, network.name)) &&
     hasLabels(network.labels, filters.label)
   );
+}
+
+/** `swarm` is Docker's word for networks of all hosts. */
+function scopeNamed(scope: string): string {
+  return scope === 'swarm' ? 'global' : scope;
 }
 
 function oneOf(wanted: readonly string[] | undefined, test: (value: string) => boolean): boolean {
@@ -95,8 +100,7 @@ async function inspect({ networks, containers }: Deps, call: Call) {
   strictBoolOf(call.query, 'verbose');
   const network = networks.find(call.params.id ?? '');
   const scope = call.query.get('scope');
-  // Swarm's word for a network of all hosts.
-  if (scope && (scope === 'swarm' ? 'global' : scope) !== network.scope) {
+  if (scope && scopeNamed(scope) !== network.scope) {
     throw notFound('network_not_found', `network ${call.params.id} not found`);
   }
   const endpoints = networks.endpointsOf(network.id);

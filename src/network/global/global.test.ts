@@ -348,6 +348,27 @@ describe('a daemon that begins again', () => {
   });
 });
 
+describe('the packet filter', () => {
+  it('takes frames from the nodes of the cluster, and after a restart without the cluster, too', async () => {
+    const { hosts, a } = await twoHosts();
+    const nodes = (): readonly string[] =>
+      a.net.firewall
+        .entries()
+        .flatMap((entry) => (entry.kind === 'node' ? [entry.address] : []))
+        .sort();
+    assert.deepEqual(nodes(), ['192.0.2.1', '192.0.2.2']);
+    await hosts.add('c');
+    assert.deepEqual(nodes(), ['192.0.2.1', '192.0.2.2', '192.0.2.3']);
+    await a.restart({ cut: true });
+    assert.deepEqual(nodes(), ['192.0.2.1', '192.0.2.2', '192.0.2.3']);
+    hosts.get('c').store.cut();
+    await hosts.clock.advance(HOUR_MS + 60_000);
+    a.store.heal();
+    await hosts.clock.advance(10_000);
+    assert.ok(!nodes().includes('192.0.2.3'));
+  });
+});
+
 describe('a cluster that lost its data', () => {
   it('leaves containers as they are; the network goes with the last of them', async () => {
     const { hosts, a, b } = await twoHosts();
