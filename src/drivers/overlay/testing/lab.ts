@@ -224,7 +224,6 @@ export class OverlayLab implements AsyncDisposable {
     this.lan.rtnl.links.set(this.lan.rtnl.links.get(node.name)?.index ?? 0, { up });
   }
 
-  /** What the nodes' firewalls say of others' networks: every rule and element as it should be. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.nodes) {
       node.discarded.flush();
