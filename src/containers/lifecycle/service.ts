@@ -1,4 +1,14 @@
-import { type Clock, conflict, FairwayError, type Id, invalid, type Log, messageOf, Serial } from '../../base/index.ts';
+import {
+  type Clock,
+  conflict,
+  FairwayError,
+  type Id,
+  invalid,
+  isKind,
+  type Log,
+  messageOf,
+  Serial,
+} from '../../base/index.ts';
 import type { EndpointRequest } from '../../model/index.ts';
 import type { Sandboxes } from '../../network/contract.ts';
 import type {
@@ -49,6 +59,8 @@ export interface ServiceDeps {
   readonly onStart: (container: Container) => void;
   readonly onExit: (container: Container) => void;
 }
+
+const RESUME_AGAIN_MS = { first: 500, most: 30_000 } as const;
 
 const CLOSE_MS = 5_000;
 
@@ -302,16 +314,22 @@ export class ContainerService implements Containers {
 
   /** Starts what its policy wants to run; called once after the daemon has restored everything. */
   resumePolicies(): void {
-    for (const container of this.#deps.registry.all()) {
-      if (container.running || !startsWithDaemon(container)) continue;
-      this.#serial
-        .run(container.id, async () => {
-          if (!container.running) await this.#run(container);
-        })
-        .catch((error: unknown) => {
-          this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'a container did not come back');
-        });
-    }
+    for (const container of this.#deps.registry.all()) this.#resume(container, RESUME_AGAIN_MS.first);
+  }
+
+  /** What it needs of others (the store of a cluster) may come later than we: then it is tried again, less and less often. */
+  #resume(container: Container, againMs: number): void {
+    if (this.#closed || container.running || !startsWithDaemon(container)) return;
+    if (!this.#deps.registry.all().includes(container)) return;
+    this.#serial
+      .run(container.id, async () => {
+        if (!container.running) await this.#run(container);
+      })
+      .catch((error: unknown) => {
+        this.#deps.log.warn({ container: container.id, reason: messageOf(error) }, 'a container did not come back');
+        if (!isKind(error, 'unavailable') || this.#closed) return;
+        this.#deps.clock.after(againMs, () => this.#resume(container, Math.min(againMs * 2, RESUME_AGAIN_MS.most)));
+      });
   }
 
   /** A container that an earlier daemon started and that still runs. */
