@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { isKind } from '../../base/index.ts';
+import { isKind, unavailable } from '../../base/index.ts';
 import type { ConfiguredNetwork } from '../options.ts';
 import { setUp, specOf, type TestSetup, until } from '../testing/index.ts';
 
@@ -263,6 +263,21 @@ describe('the next daemon', () => {
     setup.containerd.exit(runs, 5);
     assert.deepEqual(await exit, { exitCode: 5 });
     setup.containerd.exit(back, 0);
+  });
+
+  it('tries again to start what its policy wants while something that it needs is not there yet', async () => {
+    await using setup = await setUp();
+    const id = await started(setup, 'back', { restart: { name: 'always' } });
+    const stop = setup.parts.containers.stop('back');
+    setup.containerd.exit(id, 0);
+    await stop;
+    await setup.parts.close();
+    setup.faults.arm('sandboxes.open', unavailable('store_unreachable', 'the cluster cannot be asked'));
+    const { containers } = await setup.next();
+    await until('it has failed', () => setup.clock.next === 500);
+    assert.equal((await containers.inspect('back')).state.status, 'exited');
+    setup.clock.advance(500);
+    await until('it runs', async () => (await containers.inspect('back')).state.status === 'running');
   });
 
   it('finishes a removal that was cut off', async () => {
