@@ -176,7 +176,7 @@ describe('Fairway beside other rules', { timeout: 240_000 }, () => {
     assert.match(await warnings(), said);
     await daemon.stop();
     await daemon.start();
-    assert.match(daemon.log, said);
+    await eventually(() => assert.match(daemon.log, said));
     // As it says.
     for (const script of (await warnings()).match(/nft (insert rule [^;\]]* accept)/g) ?? []) {
       await nft(script.replace('nft ', ''));
