@@ -266,7 +266,7 @@ async function openNetworking(
   const parents = new ParentLinks({ rtnl });
   const pools = options.network.pools.length > 0 ? options.network.pools : DEFAULT_LOCAL_POOLS;
   const { respectHostFirewall } = options.network;
-  const seal = undo.use(Seal.open({ open: () => Nft.openOwner(), log }));
+  const seal = undo.use(Seal.open({ open: (work) => Nft.openOwner(work), log }));
   const firewall = new NftFirewall({ nft, seal, scratch: scratchNft, log }, { respectHostFirewall });
   const { cluster: clusterOptions } = options;
   const shared = { id, store, rtnl, discarded, clock, log };

@@ -72,7 +72,7 @@ async function foreign(): Promise<string> {
   const listing = await engine.host.ok(['nft', '-s', 'list', 'ruleset']);
   const tables = listing.split(/^(?=table )/m);
   return tables
-    .filter((table) => !/^table (inet|bridge) fairway /.test(table))
+    .filter((table) => !/^table (inet|bridge) fairway(_seal\d+)? /.test(table))
     .join('')
     .trim();
 }

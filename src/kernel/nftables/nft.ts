@@ -62,16 +62,16 @@ export class Nft implements Disposable {
   }
 
   /**
-   * A connection that owns the tables it makes with `flags owner` (Linux 5.12): nobody else can change, flush or delete
-   * them, and they are there until the last descriptor of its socket is closed, wherever that is.
+   * A connection that owns the tables that `work` makes with `flags owner` (Linux 5.12): nobody else can change, flush or
+   * delete them, and they are there until the last descriptor of its socket is closed, wherever that is.
    */
-  static openOwner(ns?: NetnsHandle): NftOwner {
+  static openOwner(work: (nft: Nft) => void, ns?: NetnsHandle): NftOwner {
     const open = (): NftOwner => {
       const known = new Set(ownNetfilterSockets().map(({ fd }) => fd));
       const nft = Nft.open();
       try {
-        // The kernel lists a socket when it has been used.
-        nft.run('list tables');
+        work(nft);
+        // Only now: the library may have opened it anew.
         const own = ownNetfilterSockets().find(({ fd }) => !known.has(fd));
         if (own === undefined) throw internal('no_nft_socket', 'cannot find the socket of libnftables');
         closeOnExec(own.fd);

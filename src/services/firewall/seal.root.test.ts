@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { duplicateFd, Nft } from '../../kernel/index.ts';
 import type { Protocol } from '../../model/index.ts';
 import { NftFirewall } from './nft-firewall.ts';
-import { Seal } from './seal.ts';
+import { Seal, type SealDeps } from './seal.ts';
 import { network, openPort, port, testId } from './testing/entries.ts';
 import { Lab } from './testing/lab.ts';
 
@@ -99,7 +99,7 @@ describe('what packets do while the rules are missing', { timeout: 60_000 }, () 
 
   it('it stays as long as anybody has its socket, and the next one covers what it covered', async () => {
     const tables = (): string => nft('list tables').replaceAll('table inet ', '').trim();
-    const open = (): ReturnType<typeof Nft.openOwner> => Nft.openOwner(lab.host.ns);
+    const open: SealDeps['open'] = (work) => Nft.openOwner(work, lab.host.ns);
     let kept: ReturnType<typeof duplicateFd> | undefined;
     lab.seal.keptBy((fd) => {
       kept = duplicateFd(fd);
@@ -119,11 +119,26 @@ describe('what packets do while the rules are missing', { timeout: 60_000 }, () 
     assert.deepEqual(next.verify(), []);
   });
 
+  it('it is made although one that was there goes at that moment', () => {
+    using earlier = Seal.open({ open: (work) => Nft.openOwner(work, lab.host.ns) });
+    using seal = Seal.open({
+      open: (work) =>
+        Nft.openOwner((connection) => {
+          const list = (what: string): string => {
+            earlier[Symbol.dispose]();
+            return connection.list(what);
+          };
+          work({ list, run: (script) => connection.run(script), runJson: (script) => connection.runJson(script) });
+        }, lab.host.ns),
+    });
+    assert.deepEqual([earlier.active, seal.active, seal.verify()], [false, true, []]);
+  });
+
   it('it is made anew when the library has opened its socket anew', async () => {
     let opened = 0;
     using seal = Seal.open({
-      open: () => {
-        const { nft: connection, socket } = Nft.openOwner(lab.host.ns);
+      open: (work) => {
+        const { nft: connection, socket } = Nft.openOwner(work, lab.host.ns);
         opened += 1;
         if (opened > 1) return { nft: connection, socket };
         const lost = Nft.open(lab.host.ns);

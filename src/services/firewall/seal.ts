@@ -12,9 +12,11 @@ export interface SealConnection {
   readonly socket: { readonly fd: number; close(): void };
 }
 
+const ATTEMPTS = 3;
+
 export interface SealDeps {
-  /** A new one each time. */
-  readonly open: () => SealConnection;
+  /** A new one each time, which owns what `work` makes. */
+  readonly open: (work: (nft: NftScripts) => void) => SealConnection;
   readonly log?: Log;
 }
 
@@ -116,20 +118,21 @@ export class Seal implements Disposable {
     }
   }
 
-  /** With these bridges, or those of the tables there are. */
+  /** With these bridges, or those of the tables there are. Again when one of them goes meanwhile. */
   #make(bridges?: readonly string[]): SealConnection {
-    const connection = this.#deps.open();
-    try {
-      const tables = tablesOf(connection.nft);
-      const covered = bridges ?? tables.flatMap(({ name }) => bridgesOf(connection.nft, name));
-      const name = unused(tables);
-      connection.nft.run(`${sealText(name)}${elements('add', name, covered).join('')}`);
-      this.#name = name;
-      this.#bridges = new Set(covered);
-      return connection;
-    } catch (error) {
-      this.#close(connection);
-      throw error;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return this.#deps.open((nft) => {
+          const tables = tablesOf(nft);
+          const covered = bridges ?? tables.flatMap(({ name }) => bridgesOf(nft, name));
+          const name = unused(tables);
+          nft.run(`${sealText(name)}${elements('add', name, covered).join('')}`);
+          this.#name = name;
+          this.#bridges = new Set(covered);
+        });
+      } catch (error) {
+        if (attempt === ATTEMPTS) throw error;
+      }
     }
   }
 

@@ -44,7 +44,7 @@ export class Lab implements AsyncDisposable {
     for (const key of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) writeSysctl(key, 1, this.host.ns);
     this.setBridgeNetfilter(false);
     this.nft = Nft.open(this.host.ns);
-    this.seal = Seal.open({ open: () => Nft.openOwner(this.host.ns) });
+    this.seal = Seal.open({ open: (work) => Nft.openOwner(work, this.host.ns) });
     this.firewall = new NftFirewall({ nft: this.nft, seal: this.seal });
   }
 
