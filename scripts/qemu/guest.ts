@@ -6,7 +6,7 @@ import { InitramfsWriter } from './cpio.ts';
 /** What of Debian's modules can be wanted by links, filters and translations. */
 const MODULES = ['net', 'drivers/net', 'lib', 'crypto', 'arch/x86/crypto'];
 /** Beside busybox, which gives the rest. */
-const PROGRAMS = ['ip', 'nft', 'nsenter', 'unshare', 'ping', 'runc'];
+const PROGRAMS = ['ip', 'bridge', 'nft', 'nsenter', 'unshare', 'ping', 'runc'];
 const SETTINGS = ['/etc/protocols', '/etc/services', '/etc/hosts', '/etc/passwd', '/etc/group'];
 /** Of the packages that only tests use, those that can run without containers. */
 const TEST_PACKAGES = ['dns-packet', '@leichtgewicht/ip-codec', 'fast-check', 'pure-rand'];

@@ -159,6 +159,8 @@ export class OverlayDriver implements NetworkDriver {
     ignoreRouterAdvertisements(host.name);
     this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId), ipv6AddressGeneration: 'none' });
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: plan.endpoint.sysctls });
+    // Its address may have come from another node, of whose end we hear later: until it speaks, frames would go there.
+    this.#rtnl.fdb.replace({ linkIndex: host.index, mac: plan.mac, master: true });
     undo.move();
     return attachment(spec, plan, host.name);
   }

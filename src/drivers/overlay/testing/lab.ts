@@ -280,27 +280,27 @@ export function ping(from: Place, to: string, ...options: readonly string[]): Pr
 }
 
 const SERVER = `
-import socket, sys
-s = socket.socket(socket.AF_INET6)
-s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-s.bind(("::", 8080)); s.listen(); print("ready", flush=True)
-c, _ = s.accept(); n = 0
-while d := c.recv(65536): n += len(d)
-c.sendall(str(n).encode()); c.close()`;
+const server = require('node:net').createServer({ allowHalfOpen: true }, (socket) => {
+  let bytes = 0;
+  socket.on('data', (data) => { bytes += data.length; });
+  socket.on('end', () => socket.end(String(bytes)));
+});
+server.listen(8080, '::', () => console.log('ready'));`;
 const CLIENT = `
-import socket, sys
-c = socket.create_connection((sys.argv[1], 8080), 20)
-c.sendall(b"x" * int(sys.argv[2])); c.shutdown(socket.SHUT_WR); print(c.recv(64).decode())`;
+const [address, bytes] = process.argv.slice(1);
+const socket = require('node:net').connect(8080, address);
+socket.end(Buffer.alloc(Number(bytes)));
+socket.on('data', (data) => process.stdout.write(data));`;
 
 /** Sends that many bytes by TCP; how many arrived. */
 export async function send(from: Place, to: Place, address: string, bytes: number): Promise<number> {
-  const server = spawn('nsenter', [`--net=${to.path}`, 'python3', '-c', SERVER], {
+  const server = spawn('nsenter', [`--net=${to.path}`, process.execPath, '-e', SERVER], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(server, 'exit');
   try {
     await once(server.stdout, 'data');
-    return Number(await inside(from, 'python3', '-c', CLIENT, address, String(bytes)));
+    return Number(await inside(from, process.execPath, '-e', CLIENT, address, String(bytes)));
   } finally {
     server.kill('SIGKILL');
     await ended;
