@@ -47,11 +47,11 @@ async function timed(work: () => unknown): Promise<number> {
   return performance.now() - begin;
 }
 
-/** Milliseconds of processor time: nobody else's work is in it, nor waiting for links that are deleted meanwhile. */
+/** Milliseconds of this thread's processor time: nobody else's work is in it, nor the deletion of links meanwhile. */
 async function worked(work: () => unknown): Promise<number> {
-  const before = process.cpuUsage();
+  const before = process.threadCpuUsage();
   await work();
-  const { user, system } = process.cpuUsage(before);
+  const { user, system } = process.threadCpuUsage(before);
   return (user + system) / 1000;
 }
 
