@@ -30,9 +30,9 @@ fi
 failed=0
 if [ -n "$files" ]; then
   echo "test: kernel and end to end"
-  # One file at a time: each brings up daemons and containers of its own, and two cores are soon full.
+  # Two files at a time: they wait more than they work, and each has hosts of its own.
   # shellcheck disable=SC2086
-  node --test --test-concurrency=1 --test-timeout=600000 --test-reporter=spec --test-reporter-destination=stdout $files || failed=1
+  node --test --test-concurrency=2 --test-timeout=600000 --test-reporter=spec --test-reporter-destination=stdout $files || failed=1
 fi
 if [ -n "${pid-}" ]; then
   wait "$pid" || failed=1

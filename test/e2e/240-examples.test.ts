@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertUnchanged, type Engine, type Snapshot, snapshot, startEngine } from '../support/index.ts';
+import { assertUnchanged, type Engine, ok, type Snapshot, snapshot, startEngine } from '../support/index.ts';
 
 const FOLDER = fileURLToPath(new URL('../../examples', import.meta.url));
 const FAIRWAY = fileURLToPath(new URL('../../bin/fairway', import.meta.url));
@@ -17,6 +17,9 @@ const EXAMPLES: Readonly<Record<string, RegExp>> = {
   'testcontainers.ts': /^the server answered: a page$/,
   'unix-socket.sh': /a message through the socket$/,
 };
+
+/** It brings daemons and hosts of its own. */
+const ON_ITS_OWN = 'three-hosts.ts';
 
 let engine: Engine;
 let clean: Snapshot;
@@ -32,7 +35,7 @@ after(async () => {
 describe('the examples', () => {
   test('are all here', () => {
     const files = readdirSync(FOLDER).filter((name) => name !== 'README.md');
-    assert.deepEqual(files.sort(), Object.keys(EXAMPLES));
+    assert.deepEqual(files.sort(), [...Object.keys(EXAMPLES), ON_ITS_OWN].sort());
   });
 
   for (const [name, expected] of Object.entries(EXAMPLES)) {
@@ -51,4 +54,14 @@ describe('the examples', () => {
       assert.equal(await engine.docker('volume', 'ls', '-q'), '');
     });
   }
+
+  test(`${ON_ITS_OWN} shows a network of three hosts`, async () => {
+    const printed = await ok([process.execPath, join(FOLDER, ON_ITS_OWN)]);
+    assert.equal(
+      printed.match(/^web-(one|two|three) asked web-(one|two|three), which answered$/gm)?.length,
+      9,
+      printed,
+    );
+    assert.equal(printed.match(/This host has left the cluster/g)?.length, 3);
+  });
 });
