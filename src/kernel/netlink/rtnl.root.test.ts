@@ -195,7 +195,9 @@ describe('rtnetlink in a namespace', () => {
     const listed = rtnl.fdb.list(linkIndex);
     const own = listed.filter(({ self }) => self).map((entry) => `${entry.mac} ${entry.destination}`);
     assert.deepEqual(own.sort(), peers.map((peer) => `${peer.mac} ${peer.destination}`).sort());
-    assert.equal(listed.filter(({ self, state }) => !self && state === 'noarp').length, peers.length);
+    // Linux 6.1 tells each of them twice when it is asked of one link.
+    const bridged = listed.flatMap(({ self, state, mac }) => (!self && state === 'noarp' ? [mac] : []));
+    assert.equal(new Set(bridged).size, peers.length);
     assert.deepEqual(
       rtnl.neighbours
         .list(linkIndex)
