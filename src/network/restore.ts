@@ -47,7 +47,7 @@ export async function restoreEverything(deps: RestoreDeps, alive: Alive): Promis
   }
   // One transaction for all: no packet of theirs meets a half-filled table.
   const { state } = deps;
-  deps.nodes.resume(stored.nodes);
+  await deps.nodes.resume(stored.nodes);
   const sandboxes = [...state.sandboxes.values()];
   await attempt(log, 'restore the packet filter', () =>
     deps.firewall.replaceAll([

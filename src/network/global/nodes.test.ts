@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { newId, parseIp, silentLog } from '../../base/index.ts';
+import { MemoryStore } from '../../store/index.ts';
+import { loadState, put } from '../journal.ts';
 import { type FakeHostNode, FakeHosts } from '../testing/fake-hosts.ts';
+import { FakeFirewall } from '../testing/fakes.ts';
+import { KnownNodes } from './nodes.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -44,5 +49,15 @@ describe('the nodes that a host takes frames from', () => {
     a.store.heal();
     await hosts.clock.advance(60_000);
     assert.deepEqual(await trusted(a), ['192.0.2.1']);
+  });
+
+  it('are forgotten by a host that is in no cluster any more', async () => {
+    const store = new MemoryStore();
+    const id = newId();
+    await store.commit([put.node(id, parseIp('192.0.2.2'))]);
+    const nodes = new KnownNodes({ firewall: new FakeFirewall(), store, log: silentLog });
+    await nodes.resume((await loadState(store)).nodes);
+    assert.deepEqual(nodes.entries(), []);
+    assert.equal((await loadState(store)).nodes.size, 0);
   });
 });

@@ -23,10 +23,13 @@ export class KnownNodes {
     this.#deps = deps;
   }
 
-  /** What is remembered of before; the packet filter is to hold {@link entries} then. */
-  resume(stored: ReadonlyMap<Id, Ip>): void {
-    const { cluster } = this.#deps;
-    if (cluster === undefined) return;
+  /** What is remembered of before; the packet filter is to hold {@link entries} then. In no cluster nothing is to be remembered. */
+  async resume(stored: ReadonlyMap<Id, Ip>): Promise<void> {
+    const { cluster, store } = this.#deps;
+    if (cluster === undefined) {
+      await store.commit([...stored.keys()].map(drop.node), THIS_BOOT);
+      return;
+    }
     for (const [id, address] of stored) this.#addresses.set(id, address);
     this.#addresses.set(cluster.self.id, cluster.self.address);
   }
