@@ -1,4 +1,4 @@
-import type { Cidr, Id, Ip, Mac } from '../base/index.ts';
+import { type Cidr, type Id, type Ip, type Mac, networkOf } from '../base/index.ts';
 import type { NetworkRecord, PoolRequest } from './network.ts';
 
 /** A host of the cluster, as the others know it. */
@@ -72,6 +72,11 @@ export type PlannedGlobalNetwork = Omit<NetworkRecord, 'pools' | 'driverState'> 
   readonly vni?: number;
   /** false: no identifier is needed (macvlan, ipvlan, direct routing). */
   readonly needsVni: boolean;
+  /**
+   * Each node has its endpoints in a block of the IPv4 subnet that is its alone. `prefix`: length of a block's; absent: as fits
+   * the subnet. Absent: any node may have any address.
+   */
+  readonly blocks?: { readonly prefix?: number };
   /** Subnets that this host is on: what is chosen stays clear of them. */
   readonly busy: readonly Cidr[];
 };
@@ -84,6 +89,15 @@ export interface GlobalPoolRequest {
 
 /** `driverState` key of a network's VXLAN network identifier. */
 export const VNI = 'vni';
+
+/** `driverState` key of the prefix length of the nodes' blocks; absent: the network has none. */
+export const BLOCK = 'block';
+
+/** The block that has this address; undefined: the network has none. */
+export function blockOf({ driverState }: Pick<NetworkRecord, 'driverState'>, ip: Ip): Cidr | undefined {
+  const prefix = driverState?.[BLOCK];
+  return typeof prefix === 'number' ? networkOf({ ip, prefix }) : undefined;
+}
 
 /**
  * The cluster as one node sees it: who is there, networks and endpoints of global scope. State is in the {@link ClusterStore};
@@ -129,7 +143,9 @@ export interface Cluster {
   /** Refuses (forbidden, names them) while any node has endpoints on it; repeatable. */
   removeNetwork(network: NetworkRecord): Promise<void>;
   /**
-   * Claims addresses and tells other nodes, in one transaction. Throws forbidden `address_in_use` (`Address already in use`),
+   * Claims addresses and tells other nodes, in one transaction; where nodes have blocks, this node's first join claims one, which
+   * is given back with its last endpoint. Throws forbidden `address_in_use` (`Address already in use`), forbidden
+   * `address_of_other_node` for a wanted one outside of this node's block, unavailable `no_block` when all blocks are others',
    * unavailable `no available addresses on this pool`, notFound when the network is being removed or gone, `store_unreachable`:
    * then it is given back should it have been made all the same.
    */

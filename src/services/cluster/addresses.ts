@@ -1,11 +1,13 @@
 import { type Cidr, forbidden, type Id, type Ip, type IpFamily, invalid, unavailable } from '../../base/index.ts';
 import type { NetworkRecord } from '../../model/index.ts';
-import { PoolAddresses } from '../ipam/index.ts';
+import { PoolAddresses, spanOf } from '../ipam/index.ts';
 
 export interface ChooseOptions {
   readonly avoid: ReadonlySet<Ip>;
   /** Of how many free ones to pass over at random, so that nodes that contend do not meet again: 0, lowest first. */
   readonly passOver: number;
+  /** IPv4: only of these. Absent: of the whole network. */
+  readonly within?: Cidr | undefined;
 }
 
 /**
@@ -57,15 +59,16 @@ export class KnownAddresses {
    * A free one, taken for the endpoint. Throws unavailable `no available addresses on this pool`. Undefined: the network has
    * no pool of that family.
    */
-  choose(family: IpFamily, endpointId: Id, { avoid, passOver }: ChooseOptions): Cidr | undefined {
+  choose(family: IpFamily, endpointId: Id, { avoid, passOver, within }: ChooseOptions): Cidr | undefined {
     const pools = this.#pools.filter((pool) => pool.family === family);
     if (pools.length === 0) return undefined;
+    const range = within !== undefined && family === 4 ? spanOf(within) : undefined;
     const passed: (readonly [PoolAddresses, Ip])[] = [];
     try {
       let left = passOver;
       for (const pool of pools) {
-        while (pool.hasRoom()) {
-          const ip = pool.takeAny();
+        while (pool.hasRoom(range)) {
+          const ip = pool.takeAny(range);
           if (left <= 0 && !avoid.has(ip)) {
             this.#owners.set(ip, endpointId);
             return { ip, prefix: pool.subnet.prefix };

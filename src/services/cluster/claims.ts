@@ -1,7 +1,25 @@
-import { type Clock, Emitter, FairwayError, type Id, type Ip, notFound, unavailable } from '../../base/index.ts';
-import type { ClusterEndpoint, ClusterStore, JoinRequest, StoreLease, StoreOperation } from '../../model/index.ts';
+import {
+  type Clock,
+  Emitter,
+  FairwayError,
+  type Id,
+  type Ip,
+  notFound,
+  Serial,
+  unavailable,
+} from '../../base/index.ts';
+import {
+  BLOCK,
+  blockOf,
+  type ClusterEndpoint,
+  type ClusterStore,
+  type JoinRequest,
+  type StoreLease,
+  type StoreOperation,
+} from '../../model/index.ts';
 import { addressInUse } from './addresses.ts';
-import { endpointOfKey, keys, type StoredAddress } from './keys.ts';
+import { type NodeBlock, NodeBlocks } from './blocks.ts';
+import { endpointOfKey, keys, networkOfBlockKey, type StoredAddress } from './keys.ts';
 import type { NetworkView, NetworkViews } from './network-view.ts';
 import { addressesOf } from './network-view.ts';
 import type { GlobalNetworks } from './networks.ts';
@@ -48,9 +66,13 @@ export class Claims {
   /** Being claimed: with the addresses that were chosen. */
   readonly #pending = new Map<Id, ClusterEndpoint>();
   readonly #taken = new Emitter<ClusterEndpoint>();
+  readonly #blocks: NodeBlocks;
+  /** Of networks with blocks: several calls of one node would only be in each other's way. */
+  readonly #turns = new Serial<Id>();
 
   constructor(deps: ClaimsDeps) {
     this.#deps = deps;
+    this.#blocks = new NodeBlocks(deps);
   }
 
   /** These run from before. */
@@ -69,7 +91,7 @@ export class Claims {
     const { view } = opened;
     await view.ready();
     try {
-      return await this.#join(request, view);
+      return await this.#inTurn(view.id, () => this.#join(request, view));
     } catch (error) {
       this.#pending.delete(request.endpointId);
       // Not known whether it was made: should it be, it is given back.
@@ -87,6 +109,7 @@ export class Claims {
       this.#assertReachable();
       if (own === undefined || own.revision === 0) await this.#giveBack(networkId, endpointId);
       else await this.#giveBackKnown(own);
+      if (this.#hasBlocks(networkId)) await this.#releaseBlock(networkId);
     } catch (error) {
       if (!isOutage(error)) throw error;
       this.#deps.onUnsettled();
@@ -112,11 +135,16 @@ export class Claims {
     const lease = this.#lease();
     const before = [...this.#own.values()];
     const bound = new Set(await lease.keys());
-    const unbound = before.filter(({ endpoint }) => !keysOf(endpoint).every((key) => bound.has(key)));
+    const unbound = before.filter(
+      ({ endpoint }) => ![...keysOf(endpoint), ...this.#blockKeysOf(endpoint)].every((key) => bound.has(key)),
+    );
     for (let at = 0; at < unbound.length; at += BATCH) {
-      await Promise.all(unbound.slice(at, at + BATCH).map((own) => this.#claimAgain(own)));
+      const batch = unbound.slice(at, at + BATCH);
+      await Promise.all(batch.map((own) => this.#inTurn(own.endpoint.networkId, () => this.#claimAgain(own))));
     }
     for (const key of bound) {
+      const blockNetwork = networkOfBlockKey(key);
+      if (blockNetwork !== undefined) await this.#releaseBlock(blockNetwork);
       const found = endpointOfKey(key);
       if (found === undefined || this.#own.has(found.endpointId) || this.#pending.has(found.endpointId)) continue;
       await this.#giveBack(found.networkId, found.endpointId);
@@ -130,9 +158,14 @@ export class Claims {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       if (network === undefined || network.removing !== undefined) network = await networks.look(view.id);
       if (network === undefined || network.removing !== undefined) throw networkGone(request.network.name);
-      const endpoint = this.#choose(request, view, attempt);
+      const passOver = this.#passOver(attempt);
+      const block = await this.#blocks.find(request.network, { wanted: request.ipv4, passOver });
+      const endpoint = this.#choose(request, view, { passOver, block });
       this.#pending.set(endpoint.endpointId, endpoint);
-      const revision = await this.#claim(endpoint, [{ check: keys.network(view.id), expect: network.revision }]);
+      const revision = await this.#claim(endpoint, [
+        { check: keys.network(view.id), expect: network.revision },
+        ...(block === undefined ? [] : [this.#blocks.claim(view.id, block)]),
+      ]);
       if (revision !== undefined) {
         const own = { endpoint, revision, addressRevision: revision, changed: false };
         this.#own.set(endpoint.endpointId, own);
@@ -148,13 +181,19 @@ export class Claims {
     throw unavailable('cluster_contention', `cannot join network "${request.network.name}": too many join at once`);
   }
 
-  #choose(request: JoinRequest, view: NetworkView, attempt: number): ClusterEndpoint {
-    const { endpointId, name, dnsNames, network } = request;
+  /** How many free ones to pass over at random: more with each attempt. */
+  #passOver(attempt: number): number {
     const longestLeap = attempt === 0 ? 0 : Math.min(2 ** attempt, LONGEST_LEAP);
-    const options = {
-      avoid: new Set(request.avoid ?? []),
-      passOver: Math.floor(this.#deps.random() * (longestLeap + 1)),
-    };
+    return Math.floor(this.#deps.random() * (longestLeap + 1));
+  }
+
+  #choose(
+    request: JoinRequest,
+    view: NetworkView,
+    { passOver, block }: { readonly passOver: number; readonly block: NodeBlock | undefined },
+  ): ClusterEndpoint {
+    const { endpointId, name, dnsNames, network } = request;
+    const options = { avoid: new Set(request.avoid ?? []), passOver, within: block?.cidr };
     const chosen: ClusterEndpoint['ipv4'][] = [];
     try {
       for (const family of [4, 6] as const) {
@@ -233,10 +272,17 @@ export class Claims {
         this.#taken.emit(endpoint);
         return;
       }
+      const block = await this.#blockAgain(network.network, endpoint);
+      if (block === 'taken') {
+        this.#own.delete(endpointId);
+        this.#taken.emit(endpoint);
+        return;
+      }
       const expected = new Map([there, ...rows].flatMap((row) => (row === undefined ? [] : [[row.key, row.revision]])));
       const operations = claimOf(own.endpoint, (key) => expected.get(key) ?? 0);
       const check = { check: keys.network(networkId), expect: network.revision };
-      const revision = await this.#commitClaim([check, ...operations]);
+      const claimBlock = block === undefined ? [] : [this.#blocks.claim(networkId, block)];
+      const revision = await this.#commitClaim([check, ...claimBlock, ...operations]);
       if (revision === undefined) continue;
       if (this.#own.get(endpointId) === own) {
         this.#own.set(endpointId, { endpoint: own.endpoint, revision, addressRevision: revision, changed: false });
@@ -244,6 +290,36 @@ export class Claims {
       return;
     }
     throw unavailable('cluster_contention', `cannot claim endpoint "${endpoint.name}" again`);
+  }
+
+  async #blockAgain(
+    network: Parameters<typeof blockOf>[0],
+    { networkId, ipv4 }: ClusterEndpoint,
+  ): Promise<NodeBlock | 'taken' | undefined> {
+    const cidr = ipv4 === undefined ? undefined : blockOf(network, ipv4.ip);
+    return cidr === undefined ? undefined : ((await this.#blocks.findAgain(networkId, cidr)) ?? 'taken');
+  }
+
+  /** After the last endpoint of this node on the network, if that is what it was. */
+  async #releaseBlock(networkId: Id): Promise<void> {
+    await this.#inTurn(networkId, async () => {
+      const here = [...this.#pending.values(), ...[...this.#own.values()].map(({ endpoint }) => endpoint)];
+      if (!here.some((endpoint) => endpoint.networkId === networkId)) await this.#blocks.release(networkId);
+    });
+  }
+
+  #hasBlocks(networkId: Id): boolean {
+    return this.#deps.networks.get(networkId)?.network.driverState?.[BLOCK] !== undefined;
+  }
+
+  #inTurn<T>(networkId: Id, work: () => Promise<T>): Promise<T> {
+    return this.#hasBlocks(networkId) ? this.#turns.run(networkId, work) : work();
+  }
+
+  #blockKeysOf({ networkId, ipv4 }: ClusterEndpoint): readonly string[] {
+    const network = this.#deps.networks.get(networkId)?.network;
+    const cidr = network === undefined || ipv4 === undefined ? undefined : blockOf(network, ipv4.ip);
+    return cidr === undefined ? [] : [keys.block(networkId, cidr)];
   }
 
   async #tellNames(own: Own): Promise<void> {

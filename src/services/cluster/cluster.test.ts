@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Ip } from '../../base/index.ts';
 import { cidrText } from '../../base/index.ts';
-import { type EndpointNews, type NetworkRecord, VNI } from '../../model/index.ts';
-import { joinOf, planOf, Simulation, subnetPlan } from './testing/simulation.ts';
+import { BLOCK, blockOf, type EndpointNews, type NetworkRecord, VNI } from '../../model/index.ts';
+import { joinOf, planOf, type SimulatedNode, Simulation, subnetPlan } from './testing/simulation.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -113,6 +113,127 @@ describe('networks of a cluster', () => {
       (await b.store.list('')).map(({ key }) => key.split('/')[0]),
       ['alive', 'alive', 'nodes', 'nodes', 'pools', 'schema'],
     );
+  });
+});
+
+describe('nodes with blocks of a subnet', () => {
+  const blocks = { needsVni: false, blocks: {} };
+  const blockKeys = async ({ store }: SimulatedNode): Promise<string[]> =>
+    (await store.list('blocks/')).map(({ key }) => key.split('/')[2] ?? '').sort();
+
+  it('have a block each, addresses from it alone, and give it back after the last', async () => {
+    const simulation = new Simulation();
+    const [a, b] = [await simulation.node('a'), await simulation.node('b')];
+    const network = await a.cluster.createNetwork(subnetPlan('one', '10.7.0.0/24', blocks));
+    assert.deepEqual(network.driverState, { [BLOCK]: 28 });
+    const one = await a.cluster.join(joinOf(network, 'one'));
+    const two = await b.cluster.join(joinOf(network, 'two'));
+    const three = await b.cluster.join(joinOf(network, 'three', { ipv4: '10.7.0.30' as Ip }));
+    assert.deepEqual(
+      [one, two, three].map(({ ipv4 }) => ipv4?.ip),
+      ['10.7.0.2', '10.7.0.16', '10.7.0.30'],
+    );
+    assert.deepEqual(await blockKeys(a), ['10.7.0.0', '10.7.0.16']);
+    await b.cluster.leave(network.id, two.endpointId);
+    assert.deepEqual(await blockKeys(a), ['10.7.0.0', '10.7.0.16']);
+    await b.cluster.leave(network.id, three.endpointId);
+    assert.deepEqual(await blockKeys(a), ['10.7.0.0']);
+    await a.cluster.leave(network.id, one.endpointId);
+    await a.cluster.removeNetwork(network);
+    assert.deepEqual(await blockKeys(a), []);
+  });
+
+  it('take the block of a wanted address, unless it is another node’s or they have one', async () => {
+    const simulation = new Simulation();
+    const [a, b] = [await simulation.node('a'), await simulation.node('b')];
+    const network = await a.cluster.createNetwork(
+      subnetPlan('one', '10.7.0.0/24', { ...blocks, blocks: { prefix: 26 } }),
+    );
+    const wanted = (ip: string) => joinOf(network, 'x', { ipv4: ip as Ip });
+    assert.equal((await a.cluster.join(wanted('10.7.0.200'))).ipv4?.ip, '10.7.0.200');
+    await assert.rejects(b.cluster.join(wanted('10.7.0.201')), {
+      code: 'address_of_other_node',
+      message: /cannot use address 10.7.0.201 on network "one": .* another host has 10.7.0.192\/26/,
+    });
+    await assert.rejects(a.cluster.join(wanted('10.7.0.5')), { message: /this host has 10.7.0.192\/26/ });
+    await assert.rejects(a.cluster.join(wanted('10.8.0.5')), { code: 'ipam_no_subnet' });
+    assert.equal((await b.cluster.join(joinOf(network, 'y'))).ipv4?.ip, '10.7.0.2');
+    assert.deepEqual(await blockKeys(a), ['10.7.0.0', '10.7.0.192']);
+  });
+
+  it('never share one when many join at once, and are refused when there is none', async () => {
+    const simulation = new Simulation({ latency: true, seed: 11 });
+    const nodes: SimulatedNode[] = [];
+    for (const name of ['a', 'b', 'c', 'd', 'e']) nodes.push(await simulation.node(name));
+    const [first] = nodes;
+    assert.ok(first);
+    const plan = subnetPlan('one', '10.7.0.0/24', { ...blocks, blocks: { prefix: 26 } });
+    const network = await simulation.complete(first.cluster.createNetwork(plan));
+    const joins = nodes.flatMap(({ id, cluster }) =>
+      Array.from({ length: 10 }, async (_, at) => ({ id, ...(await cluster.join(joinOf(network, `c${at}`))) })),
+    );
+    const results = await simulation.complete(Promise.allSettled(joins));
+    const joined = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    assert.equal(joined.length, 40);
+    for (const result of results) {
+      if (result.status === 'rejected') assert.match(String(result.reason), /all of its 4 blocks are other hosts'/);
+    }
+    const owners = new Map<string, Set<string>>();
+    for (const { id, ipv4 } of joined) {
+      const block = blockOf(network, ipv4?.ip ?? ('' as Ip))?.ip ?? '';
+      owners.set(block, (owners.get(block) ?? new Set()).add(id));
+    }
+    assert.deepEqual(
+      [...owners.values()].map(({ size }) => size),
+      [1, 1, 1, 1],
+    );
+    assert.equal(new Set(joined.map(({ ipv4 }) => ipv4?.ip)).size, 40);
+  });
+
+  it('claim it again with what runs there, and give back what an earlier daemon left', async () => {
+    const simulation = new Simulation();
+    const [a, b] = [await simulation.node('a'), await simulation.node('b')];
+    const network = await a.cluster.createNetwork(subnetPlan('one', '10.7.0.0/24', blocks));
+    const one = await a.cluster.join(joinOf(network, 'one'));
+    await a.restart([one]);
+    assert.deepEqual(await blockKeys(b), ['10.7.0.0']);
+    assert.equal((await a.cluster.join(joinOf(network, 'two'))).ipv4?.ip, '10.7.0.3');
+    a.store.cut();
+    await simulation.clock.advance(2 * HOUR_MS);
+    assert.deepEqual(await blockKeys(b), []);
+    a.store.heal();
+    await simulation.clock.advance(20_000);
+    assert.deepEqual(await blockKeys(b), ['10.7.0.0']);
+    await a.restart([]);
+    await simulation.clock.advance(20_000);
+    assert.deepEqual(await blockKeys(b), []);
+  });
+
+  it('lose an endpoint whose block another node has taken meanwhile', async () => {
+    const simulation = new Simulation();
+    const [a, b] = [await simulation.node('a'), await simulation.node('b')];
+    const network = await a.cluster.createNetwork(subnetPlan('one', '10.7.0.0/24', blocks));
+    const one = await a.cluster.join(joinOf(network, 'one'));
+    a.store.cut();
+    await simulation.clock.advance(2 * HOUR_MS);
+    assert.equal((await b.cluster.join(joinOf(network, 'two', { ipv4: '10.7.0.9' as Ip }))).ipv4?.ip, '10.7.0.9');
+    a.store.heal();
+    await simulation.clock.advance(20_000);
+    assert.deepEqual(
+      a.taken.map(({ endpointId }) => endpointId),
+      [one.endpointId],
+    );
+    assert.equal((await a.cluster.join(joinOf(network, 'three'))).ipv4?.ip, '10.7.0.16');
+  });
+
+  it('are refused where a subnet has no room for two', async () => {
+    const { cluster } = await new Simulation().node('a');
+    const plan = (subnet: string, prefix?: number) =>
+      subnetPlan('one', subnet, { ...blocks, blocks: prefix === undefined ? {} : { prefix } });
+    for (const refused of [plan('10.7.0.0/30'), plan('10.7.0.0/24', 24), plan('10.7.0.0/24', 31)]) {
+      await assert.rejects(cluster.createNetwork(refused), { code: 'invalid_block' });
+    }
+    assert.equal((await cluster.createNetwork(plan('10.8.0.0/16'))).driverState?.[BLOCK], 24);
   });
 });
 

@@ -38,6 +38,11 @@ export interface StoredAddress {
   readonly nodeId: Id;
 }
 
+/** `blocks/<network>/<first address>`. */
+export interface StoredBlock {
+  readonly nodeId: Id;
+}
+
 export const keys = {
   schema: 'schema',
   pools: 'pools',
@@ -55,6 +60,8 @@ export const keys = {
   endpoint: (networkId: Id, endpointId: Id): string => `endpoints/${networkId}/${endpointId}`,
   addressesOf: (networkId: Id): string => `addresses/${networkId}/`,
   address: (networkId: Id, ip: Ip): string => `addresses/${networkId}/${ip}`,
+  blocksOf: (networkId: Id): string => `blocks/${networkId}/`,
+  block: (networkId: Id, { ip }: Cidr): string => `blocks/${networkId}/${ip}`,
 };
 
 /** The last part of a key. */
@@ -67,4 +74,10 @@ export function endpointOfKey(key: string): { readonly networkId: Id; readonly e
   const [kind, networkId, endpointId] = key.split('/');
   if (kind !== 'endpoints' || networkId === undefined || endpointId === undefined) return undefined;
   return { networkId: networkId as Id, endpointId: endpointId as Id };
+}
+
+/** The network of a key under `blocks/`; undefined for other keys. */
+export function networkOfBlockKey(key: string): Id | undefined {
+  const [kind, networkId] = key.split('/');
+  return kind === 'blocks' ? (networkId as Id | undefined) : undefined;
 }

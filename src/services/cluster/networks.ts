@@ -20,8 +20,9 @@ import type {
   StoreOperation,
   Versioned,
 } from '../../model/index.ts';
-import { VNI } from '../../model/index.ts';
+import { BLOCK, VNI } from '../../model/index.ts';
 import type { AddressPool } from '../ipam/index.ts';
+import { blockPrefixFor } from './blocks.ts';
 import { keys, leafOf, type StoredNetwork, type StoredOwner, type StoredPools } from './keys.ts';
 import { choosePools, lowestFreeVni, withoutPools, withPools } from './pools.ts';
 
@@ -139,11 +140,15 @@ export class GlobalNetworks {
     const taken = pools?.value ?? [];
     const chosen = choosePools(plan, taken, { cluster, pools: this.#pools });
     const vni = plan.needsVni ? chooseVni(plan.vni, vnis) : undefined;
-    const { requests: _requests, vni: _vni, needsVni: _needsVni, busy: _busy, ...facts } = plan;
+    const { requests: _requests, vni: _vni, needsVni: _needsVni, busy: _busy, blocks, ...facts } = plan;
+    const driverState = {
+      ...(vni === undefined ? {} : { [VNI]: vni }),
+      ...(blocks === undefined ? {} : { [BLOCK]: blockPrefixFor(chosen, blocks.prefix) }),
+    };
     const network: NetworkRecord = {
       ...facts,
       pools: chosen,
-      ...(vni === undefined ? {} : { driverState: { [VNI]: vni } }),
+      ...(Object.keys(driverState).length === 0 ? {} : { driverState }),
     };
     const subnets = chosen.map(({ subnet }) => subnet);
     const owner: StoredOwner = { networkId: plan.id };

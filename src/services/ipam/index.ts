@@ -3,5 +3,5 @@
 export * from './defaults.ts';
 export * from './interval-set.ts';
 export * from './ipam.ts';
-export { PoolAddresses } from './pool.ts';
+export { PoolAddresses, spanOf } from './pool.ts';
 export * from './validate.ts';

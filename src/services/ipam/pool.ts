@@ -51,15 +51,15 @@ export class PoolAddresses {
     return this.span.first <= value && value <= this.span.last;
   }
 
-  /** Whether the dynamic range has a free address. */
-  hasRoom(): boolean {
-    return this.#taken.firstMissing(this.#dynamic.first) <= this.#dynamic.last;
+  /** Whether the dynamic range, or another, has a free address. */
+  hasRoom(range: Span = this.#dynamic): boolean {
+    return this.#taken.firstMissing(range.first) <= range.last;
   }
 
-  /** Takes the lowest free address of the dynamic range. Throws `ipam_no_address`. */
-  takeAny(): Ip {
-    const value = this.#taken.firstMissing(this.#dynamic.first);
-    if (value > this.#dynamic.last) throw unavailable('ipam_no_address', 'no available addresses on this pool');
+  /** Takes the lowest free address of the dynamic range, or of another. Throws `ipam_no_address`. */
+  takeAny(range: Span = this.#dynamic): Ip {
+    const value = this.#taken.firstMissing(range.first);
+    if (value > range.last) throw unavailable('ipam_no_address', 'no available addresses on this pool');
     this.#taken.add(value);
     return ipFromBigInt(value, this.family);
   }
