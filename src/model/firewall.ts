@@ -22,6 +22,11 @@ export interface NetworkEntry {
   readonly trustedInterfaces: readonly string[];
   /** true: nothing that containers send by this bridge is for the host itself (overlay). Absent: false. */
   readonly secluded?: boolean;
+  /**
+   * The network goes on behind this link of the host: the bridge's containers reach these addresses by it and are reached from them,
+   * whatever is said above. Absent: nowhere.
+   */
+  readonly beyond?: { readonly link: string; readonly subnet: Cidr };
 }
 
 /** A port of the host that leads to a container's port. One entry for each host address (`0.0.0.0`/`::` for all). */

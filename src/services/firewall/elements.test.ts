@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseIp } from '../../base/index.ts';
+import { parseCidr, parseIp } from '../../base/index.ts';
 import type { FirewallEntry } from '../../model/index.ts';
 import { elementsOf, entryKey } from './elements.ts';
 import { guard, link, network, openPort, port, testId } from './testing/entries.ts';
@@ -132,6 +132,13 @@ describe('elements of a cluster', () => {
     const encrypted = { kind: 'dataPort', networkId: testId('e'), port: 4790, encrypted: true } as const;
     assert.deepEqual(lines(encrypted), ['dataPorts 4790', 'encryptedPorts 4790']);
     assert.throws(() => elementsOf({ kind: 'dataPort', networkId: testId('e'), port: 0 }), /port 0/);
+  });
+
+  it('let a network go on behind a link of the host, though it is closed otherwise', () => {
+    const beyond = { link: 'eth0', subnet: parseCidr('10.0.1.0/24') };
+    const direct = lines(network('od-1', '10.0.1.0/24', { internal: true, beyond }));
+    assert.ok(direct.includes('beyond4 "od-1" . "eth0" . 10.0.1.0/24'));
+    assert.ok(direct.includes('enter4 "od-1" : drop'));
   });
 
   it('keep a secluded bridge from the host', () => {

@@ -83,6 +83,11 @@ function networkElements(entry: NetworkEntry): Element[] {
     { set: `enter${family}`, key: bridge, value: closed ? 'drop' : enterVerdict(entry, family), comment },
   ];
   if (entry.secluded === true) elements.push({ set: 'secluded', key: bridge, comment });
+  if (entry.beyond !== undefined) {
+    const { link, subnet } = entry.beyond;
+    const key = `${bridge} . ${quoteString(link)} . ${cidrText(networkOf(subnet))}`;
+    elements.push({ set: `beyond${familyOf(subnet.ip)}`, key, comment });
+  }
   if (closed) return elements;
   elements.push({ set: `outward${family}`, key: bridge, comment });
   for (const name of new Set(entry.trustedInterfaces)) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { parseIp } from '../../base/index.ts';
+import { parseCidr, parseIp } from '../../base/index.ts';
 import type { Drift } from '../../model/index.ts';
 import { NftFirewall, type PacketSeal } from './nft-firewall.ts';
 import { guard, link, network, openPort, port, testId } from './testing/entries.ts';
@@ -70,6 +70,10 @@ describe('NftFirewall', () => {
       network('br-dddddddddddd', '172.31.2.0/24', closed),
       link('172.31.2.2', '172.31.2.3:6379', { networkId: testId('d') }),
       network('ov-eeeeeeeeeeee', '10.0.1.0/24', { networkId: testId('e'), internal: true, secluded: true }),
+      network('od-999999999999', '10.0.2.0/24', {
+        ...{ networkId: testId('9'), internal: true, secluded: true },
+        beyond: { link: 'eth0', subnet: parseCidr('10.0.2.0/24') },
+      }),
       { kind: 'dataPort', networkId: testId('e'), port: 4789 },
       { kind: 'dataPort', networkId: testId('f'), port: 4790, encrypted: true },
       { kind: 'node', nodeId: testId('1'), address: parseIp('192.0.2.1') },

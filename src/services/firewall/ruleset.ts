@@ -12,6 +12,7 @@ export const TABLES: readonly string[] = [TABLE, GUARD_TABLE];
 export type SetName =
   | 'bridges'
   | `${'same' | 'outward' | 'enter' | 'trusted' | 'inside' | 'masquerade' | 'snat' | 'open' | 'links'}${IpFamily}`
+  | `beyond${IpFamily}`
   | `${'specific' | 'wildcard'}${IpFamily}`
   | `nodes${IpFamily}`
   | 'dataPorts'
@@ -191,6 +192,8 @@ function setsText(family: IpFamily): string {
   map enter${family} { type ifname : verdict; }
   # IPv${family}: exceptions. Interface that may enter a bridge, open container ports, links where icc is off.
   set trusted${family} { type ifname . ifname; }
+  # IPv${family}: bridge, link of the host, and addresses behind that link that are of the same network.
+  set beyond${family} { type ifname . ifname . ${address}; flags interval; }
   set open${family} { type ${address} . inet_proto . inet_service; }
   set links${family} { type ${address} . ${address} . inet_proto . inet_service; }`;
 }
@@ -202,6 +205,8 @@ function chainsText(family: IpFamily): string {
   # IPv${family}. A bridge that has no entry for the family is closed.
   chain forward${family} {
     iifname . oifname vmap @same${family}
+    iifname . oifname . ${ip} daddr @beyond${family} accept
+    oifname . iifname . ${ip} saddr @beyond${family} accept
     iifname @bridges iifname != @outward${family} drop
     oifname vmap @enter${family}
     oifname @bridges drop
