@@ -16,6 +16,8 @@ export interface GlobalScopeDeps {
   readonly discarded: DiscardedLinks;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether networks turn forwarding on. */
+  readonly ipForward: boolean;
 }
 
 /** What a daemon has more when it is in a cluster. */
@@ -30,7 +32,7 @@ const ENCRYPTED_AFTER = 1;
 /** The cluster's store, this node's part in it, and the driver of networks between nodes. Asks nobody yet. */
 export async function openGlobalScope(
   options: ClusterOptions,
-  { id, store: local, rtnl, discarded, clock, log }: GlobalScopeDeps,
+  { id, store: local, rtnl, discarded, clock, log, ipForward }: GlobalScopeDeps,
   undo: AsyncDisposableStack,
 ): Promise<GlobalScope> {
   const { address, port } = options.dataPath;
@@ -50,6 +52,9 @@ export async function openGlobalScope(
     { port: port + ENCRYPTED_AFTER },
   );
   undo.defer(() => encryption.close());
-  const overlay = new OverlayDriver({ rtnl, discarded, underlay: () => address, encryption, log }, { dataPort: port });
+  const overlay = new OverlayDriver(
+    { rtnl, discarded, underlay: () => address, encryption, log },
+    { dataPort: port, ipForward },
+  );
   return { cluster, drivers: [overlay] };
 }

@@ -269,7 +269,7 @@ async function openNetworking(
   const seal = undo.use(Seal.open({ open: (work) => Nft.openOwner(work), log }));
   const firewall = new NftFirewall({ nft, seal, scratch: scratchNft, log }, { respectHostFirewall });
   const { cluster: clusterOptions } = options;
-  const shared = { id, store, rtnl, discarded, clock, log };
+  const shared = { id, store, rtnl, discarded, clock, log, ipForward: options.network.ipForward };
   const global = clusterOptions && (await openGlobalScope(clusterOptions, shared, undo));
   const drivers: readonly NetworkDriver[] = [
     new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),

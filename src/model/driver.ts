@@ -85,6 +85,12 @@ export interface NetworkDriver {
   identifier?(request: DriverNetworkRequest): { readonly needed: boolean; readonly chosen?: number };
 
   /**
+   * Global scope: whether each node has its endpoints in a block of the subnet, and the prefix length that the user chose for
+   * these. After {@link validate}. Absent, undefined: any node may have any address.
+   */
+  nodeBlocks?(request: DriverNetworkRequest): { readonly prefix?: number } | undefined;
+
+  /**
    * Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. Of a network of
    * global scope: before the first endpoint of this node joins it; removed after the last has left.
    */

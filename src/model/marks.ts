@@ -20,6 +20,9 @@ export function isOverlayLink({ alias = '' }: { readonly alias?: string | undefi
   return alias.startsWith(OVERLAY);
 }
 
+/** Routing protocol number (`ip route` shows `proto 70`) of the routes that lead to other nodes' blocks. */
+export const ROUTE_MARK = 70;
+
 export function endpointMark(id: Id): string {
   return `${ENDPOINT}${id}`;
 }

@@ -253,7 +253,9 @@ export class NetworkManager implements Networks {
     const created = String(this.#clock.nowNanos());
     const busy = this.#busyFor(requests);
     const vni = chosen === undefined ? {} : { vni: chosen };
-    const network = await global.create({ ...plan, id, created, requests, busy, needsVni: needed, ...vni });
+    const blocks = driver.nodeBlocks?.(request);
+    const more = { ...vni, ...(blocks === undefined ? {} : { blocks }) };
+    const network = await global.create({ ...plan, id, created, requests, busy, needsVni: needed, ...more });
     return { network, warning: '' };
   }
 

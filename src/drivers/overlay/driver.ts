@@ -33,8 +33,9 @@ import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-lin
 import { makeGoodSandboxLink } from '../sandbox-link-drift.ts';
 import { createVethPort, portNameOf, removeVethPort } from '../veth-port.ts';
 import { portDrift } from '../veth-port-drift.ts';
+import { DirectPath } from './direct.ts';
 import { makeGoodLinks } from './links.ts';
-import { checkMtu, ENCRYPTED_OPTION, parseOverlayOptions } from './options.ts';
+import { checkDirect, checkMtu, ENCRYPTED_OPTION, parseOverlayOptions } from './options.ts';
 import { changePeerEntries, ofFamily, replacePeerEntries } from './peer-entries.ts';
 import { type PeerChange, type PeerEntries, PeerTable } from './peers.ts';
 import {
@@ -62,6 +63,8 @@ export interface OverlayDriverDeps {
 export interface OverlayDriverOptions {
   /** UDP port on which nodes send each other frames. Default 4789. */
   readonly dataPort?: number;
+  /** Whether networks with direct routing turn forwarding on. Default true. */
+  readonly ipForward?: boolean;
 }
 
 const DATA_PORT = 4789;
@@ -93,6 +96,7 @@ export class OverlayDriver implements NetworkDriver {
   readonly #log: Log;
   readonly #ports: { readonly plain: number; readonly encrypted: number | undefined };
   readonly #bridgedPackets: BridgedPackets;
+  readonly #direct: DirectPath;
   readonly #live = new Map<Id, Live>();
 
   constructor(deps: OverlayDriverDeps, options: OverlayDriverOptions = {}) {
@@ -100,21 +104,29 @@ export class OverlayDriver implements NetworkDriver {
     this.#rtnl = deps.rtnl;
     this.#log = deps.log ?? silentLog;
     this.#bridgedPackets = new BridgedPackets(deps);
+    this.#direct = new DirectPath({ ...deps, log: this.#log, ipForward: options.ipForward ?? true });
     this.#ports = { plain: options.dataPort ?? DATA_PORT, encrypted: deps.encryption?.port };
   }
 
   validate(request: DriverNetworkRequest): void {
     const options = parseOverlayOptions(request.options);
     checkMtu(options.mtu, request.enableIpv6);
+    if (options.direct !== undefined) checkDirect(options, request);
     if (options.encrypted) this.#requireEncryption(request.name).requireSupport();
   }
 
   identifier({ options }: DriverNetworkRequest): { readonly needed: boolean; readonly chosen?: number } {
-    const { vni } = parseOverlayOptions(options);
-    return { needed: true, ...(vni === undefined ? {} : { chosen: vni }) };
+    const { vni, direct } = parseOverlayOptions(options);
+    return { needed: direct === undefined, ...(vni === undefined ? {} : { chosen: vni }) };
+  }
+
+  nodeBlocks({ options }: DriverNetworkRequest): { readonly prefix?: number } | undefined {
+    const { direct } = parseOverlayOptions(options);
+    return direct && (direct.block === undefined ? {} : { prefix: direct.block });
   }
 
   async createNetwork(network: NetworkRecord): Promise<NetworkSetup> {
+    if (isDirect(network)) return this.#makeGoodDirect(network);
     const plan = this.#plan(network);
     this.#deps.discarded.postpone();
     if (!plan.options.encrypted) return this.#makeGood(network, plan);
@@ -130,6 +142,7 @@ export class OverlayDriver implements NetworkDriver {
   }
 
   async restoreNetwork(network: NetworkRecord): Promise<NetworkSetup> {
+    if (isDirect(network)) return this.#makeGoodDirect(network, true);
     const plan = this.#plan(network);
     if (plan.options.encrypted) this.#requireEncryption(network.name).restore(network.id);
     return this.#makeGood(network, plan, true);
@@ -141,6 +154,7 @@ export class OverlayDriver implements NetworkDriver {
       const link = this.#rtnl.links.get(name);
       if (link !== undefined && isOverlayLink(link)) this.#deps.discarded.discard(link);
     }
+    if (isDirect(network)) this.#direct.remove(network);
     if (parseOverlayOptions(network.options).encrypted) await this.#deps.encryption?.release(network.id);
   }
 
@@ -151,6 +165,8 @@ export class OverlayDriver implements NetworkDriver {
       const failed = `cannot attach to network "${spec.network.name}"`;
       throw conflict('bridge_missing', `${failed}: bridge ${plan.bridge} is missing`);
     }
+    const direct = isDirect(spec.network);
+    if (direct) this.#direct.assertReachable(spec.network);
     this.#deps.discarded.postpone();
     using ns = openNetns(spec.sandboxPath);
     using undo = new DisposableStack();
@@ -161,16 +177,19 @@ export class OverlayDriver implements NetworkDriver {
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: plan.endpoint.sysctls });
     // Its address may have come from another node, of whose end we hear later: until it speaks, frames would go there.
     this.#rtnl.fdb.replace({ linkIndex: host.index, mac: plan.mac, master: true });
+    if (direct) this.#direct.attached(spec);
     undo.move();
     return attachment(spec, plan, host.name);
   }
 
   async detach(spec: AttachSpec, state: Attachment['state']): Promise<void> {
     removeVethPort({ rtnl: this.#rtnl, discarded: this.#deps.discarded }, spec, state);
+    if (isDirect(spec.network)) this.#direct.detached(spec);
   }
 
   restoreAttachment(spec: AttachSpec, state: Attachment['state']): Attachment {
     const plan = planOverlayPort(spec);
+    if (isDirect(spec.network)) this.#direct.remember(spec);
     return attachment(spec, plan, String(state.hostLink ?? plan.hostNames[0]));
   }
 
@@ -185,6 +204,10 @@ export class OverlayDriver implements NetworkDriver {
   }
 
   replacePeers(network: NetworkRecord, peers: readonly Peer[]): void {
+    if (isDirect(network)) {
+      this.#direct.replacePeers(network, peers);
+      return;
+    }
     const table = new PeerTable(peers);
     this.#live.set(network.id, { peers: table });
     const link = this.#vxlan(network.id);
@@ -194,6 +217,10 @@ export class OverlayDriver implements NetworkDriver {
   }
 
   changePeers(network: NetworkRecord, change: PeerChange): void {
+    if (isDirect(network)) {
+      this.#direct.changePeers(network, change);
+      return;
+    }
     const live = this.#live.get(network.id) ?? { peers: undefined };
     this.#live.set(network.id, live);
     live.peers ??= new PeerTable();
@@ -205,6 +232,7 @@ export class OverlayDriver implements NetworkDriver {
   }
 
   verifyNetwork(network: NetworkRecord): readonly Drift[] {
+    if (isDirect(network)) return this.#direct.verify(network);
     const peers = this.#live.get(network.id)?.peers?.entries();
     return overlayDrift(this.#rtnl, { plan: this.#plan(network), local: this.#deps.underlay(), peers });
   }
@@ -228,16 +256,18 @@ export class OverlayDriver implements NetworkDriver {
   }
 
   orphans(known: KnownObjects): readonly Drift[] {
-    return this.#orphanLinks(known).map((link): Drift => {
+    const links = this.#orphanLinks(known).map((link): Drift => {
       const { network } = ownerOf(link);
       const about = network === undefined ? {} : { networkId: network };
       return { ...about, kind: 'link', problem: 'orphan', object: link.name };
     });
+    return [...links, ...this.#direct.orphans()];
   }
 
   /** Ports of containers go with their endpoints. */
   async sweep(known: KnownObjects): Promise<void> {
     await this.#deps.encryption?.sweep();
+    this.#direct.sweep();
     const orphans = this.#orphanLinks(known);
     if (orphans.length === 0) return;
     const bridges = new Set(orphans.map(({ index }) => index));
@@ -283,6 +313,14 @@ export class OverlayDriver implements NetworkDriver {
       throw error;
     }
     return { firewall: plan.firewall };
+  }
+
+  #makeGoodDirect(network: NetworkRecord, restoring = false): NetworkSetup {
+    this.#deps.discarded.postpone();
+    this.#bridgedPackets.settle();
+    const setup = this.#direct.makeGood(network, restoring);
+    this.#live.set(network.id, this.#live.get(network.id) ?? { peers: undefined });
+    return setup;
   }
 
   /** From where the network's link sends, and what its containers' links bear. */
@@ -341,4 +379,8 @@ function attachment(spec: AttachSpec, plan: OverlayPortPlan, hostLink: string): 
     firewall: [],
     state: { hostLink, mac },
   };
+}
+
+function isDirect({ options }: NetworkRecord): boolean {
+  return parseOverlayOptions(options).direct !== undefined;
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Id, Ip, Mac } from '../../base/index.ts';
+import { type Id, type Ip, type Mac, parseCidr } from '../../base/index.ts';
 import type { Peer } from '../../model/index.ts';
-import { checkMtu, parseOverlayOptions } from './options.ts';
+import { checkDirect, checkMtu, parseOverlayOptions } from './options.ts';
 import { type PeerEntries, PeerTable } from './peers.ts';
 
 const peer = (id: string, address: number, node: number): Peer => ({
@@ -74,14 +74,15 @@ function sorted({ forwarding, neighbours }: PeerEntries): unknown {
 
 describe('options of an overlay network', () => {
   it('are read as Docker and we spell them', () => {
-    assert.deepEqual(parseOverlayOptions({}), { mtu: undefined, vni: undefined, encrypted: false, antiSpoofing: true });
+    const none = { mtu: undefined, vni: undefined, encrypted: false, direct: undefined, antiSpoofing: true };
+    assert.deepEqual(parseOverlayOptions({}), none);
     const options = parseOverlayOptions({
       encrypted: '',
       'com.docker.network.driver.mtu': '1300',
       'com.docker.network.driver.overlay.vxlanid_list': '4200',
       'com.fairway.anti_spoofing': 'false',
     });
-    assert.deepEqual(options, { mtu: 1300, vni: 4200, encrypted: true, antiSpoofing: false });
+    assert.deepEqual(options, { mtu: 1300, vni: 4200, encrypted: true, direct: undefined, antiSpoofing: false });
     assert.equal(parseOverlayOptions({ encrypted: 'false' }).encrypted, false);
   });
 
@@ -102,6 +103,27 @@ describe('options of an overlay network', () => {
   ] as const) {
     it(`are refused: ${name}`, () => assert.throws(() => parseOverlayOptions(labels), message));
   }
+
+  it('refuse what direct routing cannot do, and name it', () => {
+    const mode = { 'com.fairway.overlay.mode': 'direct' };
+    const request = { name: 'net', enableIpv4: true, enableIpv6: false, pools: [] };
+    const check = (labels: Readonly<Record<string, string>>, more: Partial<Parameters<typeof checkDirect>[1]> = {}) =>
+      checkDirect(parseOverlayOptions({ ...mode, ...labels }), { ...request, ...more });
+    check({ 'com.fairway.overlay.block': '26', 'com.docker.network.driver.mtu': '9000' });
+    assert.deepEqual(parseOverlayOptions({ ...mode, 'com.fairway.overlay.block': '26' }).direct, { block: 26 });
+    assert.equal(parseOverlayOptions({ 'com.fairway.overlay.mode': 'vxlan' }).direct, undefined);
+    assert.throws(() => check({ encrypted: '' }), /cannot use option .*direct" for network "net": .*encrypt/);
+    assert.throws(
+      () => check({ 'com.docker.network.driver.overlay.vxlanid_list': '4200' }),
+      /VXLAN network identifier/,
+    );
+    assert.throws(() => check({}, { enableIpv6: true }), /IPv4 alone/);
+    assert.throws(() => check({}, { enableIpv4: false }), /IPv4 alone/);
+    assert.throws(() => check({}, { pools: [{}, {}] }), /one subnet/);
+    assert.throws(() => check({}, { pools: [{ ipRange: parseCidr('10.0.0.0/25') }] }), /blocks of the whole subnet/);
+    assert.throws(() => parseOverlayOptions({ 'com.fairway.overlay.block': '26' }), /only networks with .*direct have/);
+    assert.throws(() => parseOverlayOptions({ 'com.fairway.overlay.mode': 'gre' }), /one of vxlan, direct/);
+  });
 
   it('leave IPv6 room', () => {
     assert.throws(() => checkMtu(1279, true), /IPv6 needs at least 1280/);

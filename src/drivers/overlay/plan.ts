@@ -3,6 +3,7 @@ import {
   type Attachment,
   type AttachSpec,
   type FirewallEntry,
+  type NetworkEntry,
   type NetworkPool,
   type NetworkRecord,
   VNI,
@@ -67,7 +68,7 @@ function identifierOf({ name, driverState }: NetworkRecord): number {
 }
 
 /** Closed to everything but itself: what leads out, and in by published ports, is the gateway network. */
-function poolEntry(network: NetworkRecord, pool: NetworkPool): FirewallEntry {
+export function poolEntry(network: NetworkRecord, pool: NetworkPool): NetworkEntry {
   return {
     kind: 'network',
     networkId: network.id,

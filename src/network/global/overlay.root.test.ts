@@ -80,5 +80,55 @@ if (inOwnNamespaces(import.meta.filename)) {
         [],
       );
     });
+
+    it('with direct routing has a block here, and a route to another host’s, again when somebody took it away', async (t) => {
+      const shared = new MemoryCluster();
+      const [cluster, other] = [node(shared, 'here', HERE), node(shared, 'there', THERE)];
+      other.start([]);
+      const lab = await NetworkLab.start({
+        cluster,
+        drivers: ({ rtnl, discarded }) => [new OverlayDriver({ rtnl, discarded, underlay: () => HERE })],
+      });
+      const routes = (): string => run('ip -4 route show proto 70');
+      try {
+        await eventually(() => assert.ok(cluster.reachable && other.reachable));
+        const { network } = await lab.networking.networks.create({
+          ...{ name: 'net', driver: 'overlay', internal: true },
+          options: { 'com.fairway.overlay.mode': 'direct', 'com.fairway.overlay.block': '26' },
+        });
+        const [pool] = network.pools;
+        assert.equal(pool?.subnet.ip, '10.0.0.0');
+        const sandbox = await lab.sandbox();
+        await lab.attach(sandbox, 'net', 'one');
+        const endpoint = { endpointId: newId(), network, name: 'two', dnsNames: ['two'], macOf: () => MAC };
+        const joined = await other.join(endpoint);
+        assert.equal(joined.ipv4?.ip, '10.0.0.64');
+        const told = (): void => {
+          assert.match(routes(), /^unreachable 10\.0\.0\.0\/24 /m);
+          assert.match(routes(), /^10\.0\.0\.0\/26 dev ov-/m);
+          assert.match(routes(), /^10\.0\.0\.64\/26 via 192\.0\.2\.2 dev under0/m);
+        };
+        await eventually(told);
+        const reconciler = lab.networking.reconciler(() => undefined);
+        assert.deepEqual(await reconciler.verify(), []);
+        using _watch = lab.networking.watch(reconciler);
+        for (const mischief of [
+          'ip route del 10.0.0.64/26',
+          'ip route del unreachable 10.0.0.0/24',
+          'ip link set under0 down && ip link set under0 up',
+          `ip link del ov-${network.id.slice(0, 12)}`,
+        ]) {
+          run(mischief);
+          t.diagnostic(`${mischief}: whole again after ${await timeUntil(told)}`);
+          await eventually(async () => assert.deepEqual(await reconciler.verify(), []));
+        }
+        await other.leave(network.id, endpoint.endpointId);
+        await eventually(() => assert.doesNotMatch(routes(), / via /));
+      } finally {
+        await lab[Symbol.asyncDispose]();
+        for (const one of [cluster, other]) await one.close();
+      }
+      assert.equal(routes(), '');
+    });
   });
 }

@@ -2,7 +2,7 @@ import { mkdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import type { Id } from '../../base/index.ts';
 import { type Link, type Rtnl, type RtnlEvent, RtnlMonitor } from '../../kernel/index.ts';
-import { isOverlayLink, ownerOf } from '../../model/index.ts';
+import { isOverlayLink, ownerOf, ROUTE_MARK } from '../../model/index.ts';
 import type { HostChange } from './host.ts';
 
 /**
@@ -18,6 +18,12 @@ export function watchHost(
     RtnlMonitor.open({ groups: ['links', 'addresses', 'routes', 'settings'] }, (event) => {
       const change = changeOf(rtnl, event);
       if (change !== undefined) listener(change);
+    }),
+  );
+  const isBack = linksThatComeBack(rtnl);
+  undo.use(
+    RtnlMonitor.open({ groups: ['links'] }, (event) => {
+      if (event.kind === 'link' && isBack(event.link, event.removed)) listener({ kind: 'peers', id: undefined });
     }),
   );
   // Of its own: a thousand peers that come at once fill its queue.
@@ -49,10 +55,26 @@ function changeOf(rtnl: Rtnl, event: RtnlEvent): HostChange | undefined {
     case 'address':
       return event.removed ? changeOn(rtnl, event.address.linkIndex) : undefined;
     case 'route':
-      return event.removed ? changeOn(rtnl, event.route.linkIndex) : undefined;
+      if (!event.removed) return undefined;
+      // By a link that is not ours.
+      if (event.route.protocol === ROUTE_MARK) return { kind: 'peers', id: undefined };
+      return changeOn(rtnl, event.route.linkIndex);
     default:
       return undefined;
   }
+}
+
+/** Whoever takes a link of the host down takes the routes to other nodes along, and nobody tells of that. */
+function linksThatComeBack(rtnl: Rtnl): (link: Link, removed: boolean) => boolean {
+  const seen = new Map<number, 'up' | 'down'>();
+  for (const { index, flags } of rtnl.links.list()) if (flags.up) seen.set(index, 'up');
+  return ({ index, flags }, removed) => {
+    const before = seen.get(index);
+    if (removed) seen.delete(index);
+    else if (flags.up) seen.set(index, 'up');
+    else if (before !== undefined) seen.set(index, 'down');
+    return !removed && flags.up && before === 'down';
+  };
 }
 
 /** Neighbours come and go on every link of a busy host, so what a link is is asked once. */

@@ -31,8 +31,8 @@ const NODES_BITS = 4;
 const LARGEST_PREFIX = 24;
 
 /**
- * Prefix length of a new network's blocks: as wished, or as fits the subnet. Throws `invalid_block` when fewer than two blocks fit, or a
- * block would have too few addresses.
+ * Prefix length of a new network's blocks: as wished, or as fits the subnet. Throws `invalid_block` when fewer than two blocks
+ * fit, or a block would have too few addresses.
  */
 export function blockPrefixFor(pools: readonly NetworkPool[], wished: number | undefined): number {
   const subnet = pools.find(({ family }) => family === 4)?.subnet;

@@ -136,9 +136,9 @@ describe('elements of a cluster', () => {
 
   it('let a network go on behind a link of the host, though it is closed otherwise', () => {
     const beyond = { link: 'eth0', subnet: parseCidr('10.0.1.0/24') };
-    const direct = lines(network('od-1', '10.0.1.0/24', { internal: true, beyond }));
-    assert.ok(direct.includes('beyond4 "od-1" . "eth0" . 10.0.1.0/24'));
-    assert.ok(direct.includes('enter4 "od-1" : drop'));
+    const direct = lines(network('ov-1', '10.0.1.0/24', { internal: true, beyond }));
+    assert.ok(direct.includes('beyond4 "ov-1" . "eth0" . 10.0.1.0/24'));
+    assert.ok(direct.includes('enter4 "ov-1" : drop'));
   });
 
   it('keep a secluded bridge from the host', () => {

@@ -70,7 +70,7 @@ describe('NftFirewall', () => {
       network('br-dddddddddddd', '172.31.2.0/24', closed),
       link('172.31.2.2', '172.31.2.3:6379', { networkId: testId('d') }),
       network('ov-eeeeeeeeeeee', '10.0.1.0/24', { networkId: testId('e'), internal: true, secluded: true }),
-      network('od-999999999999', '10.0.2.0/24', {
+      network('ov-999999999999', '10.0.2.0/24', {
         ...{ networkId: testId('9'), internal: true, secluded: true },
         beyond: { link: 'eth0', subnet: parseCidr('10.0.2.0/24') },
       }),
