@@ -4,10 +4,10 @@ import { describe, it } from 'node:test';
 import { eventually, timeUntil } from '../../../test/support/eventually.ts';
 import { inOwnNamespaces, NetworkLab } from '../../../test/support/network-lab.ts';
 import { type Ip, newId, parseCidr, parseIp, parseMac } from '../../base/index.ts';
-import { OverlayDriver } from '../../drivers/index.ts';
+import { type DiscardedLinks, OverlayDriver } from '../../drivers/index.ts';
 import { Rtnl } from '../../kernel/index.ts';
 import { StoreCluster } from '../../services/cluster/index.ts';
-import { MemoryCluster, MemoryStore } from '../../store/index.ts';
+import { MemoryCluster, type MemoryClusterStore, MemoryStore } from '../../store/index.ts';
 
 if (inOwnNamespaces(import.meta.filename)) {
   const HERE = parseIp('192.0.2.1');
@@ -83,12 +83,19 @@ if (inOwnNamespaces(import.meta.filename)) {
 
     it('with direct routing has a block here, and a route to another host’s, again when somebody took it away', async (t) => {
       const shared = new MemoryCluster();
-      const [cluster, other] = [node(shared, 'here', HERE), node(shared, 'there', THERE)];
+      const other = node(shared, 'there', THERE);
       other.start([]);
-      const lab = await NetworkLab.start({
-        cluster,
-        drivers: ({ rtnl, discarded }) => [new OverlayDriver({ rtnl, discarded, underlay: () => HERE })],
+      const [id, local] = [newId(), new MemoryStore()];
+      const here = (store: MemoryClusterStore) => ({
+        cluster: new StoreCluster({ store, local }, { self: { id, name: 'here', address: HERE } }),
+        drivers: ({ rtnl, discarded }: { readonly rtnl: Rtnl; readonly discarded: DiscardedLinks }) => [
+          new OverlayDriver({ rtnl, discarded, underlay: () => HERE }),
+        ],
       });
+      const options = here(shared.open());
+      const { cluster } = options;
+      let lab = await NetworkLab.start(options);
+      let later: StoreCluster | undefined;
       const routes = (): string => run('ip -4 route show proto 70');
       try {
         await eventually(() => assert.ok(cluster.reachable && other.reachable));
@@ -111,7 +118,7 @@ if (inOwnNamespaces(import.meta.filename)) {
         await eventually(told);
         const reconciler = lab.networking.reconciler(() => undefined);
         assert.deepEqual(await reconciler.verify(), []);
-        using _watch = lab.networking.watch(reconciler);
+        const watch = lab.networking.watch(reconciler);
         for (const mischief of [
           'ip route del 10.0.0.64/26',
           'ip route del unreachable 10.0.0.0/24',
@@ -122,11 +129,28 @@ if (inOwnNamespaces(import.meta.filename)) {
           t.diagnostic(`${mischief}: whole again after ${await timeUntil(told)}`);
           await eventually(async () => assert.deepEqual(await reconciler.verify(), []));
         }
+        watch[Symbol.dispose]();
+        await lab.stop();
+        await cluster.close();
+        // The next daemon cannot ask the cluster at first.
+        const away = shared.open();
+        away.cut();
+        const next = here(away);
+        later = next.cluster;
+        lab = await NetworkLab.start({ ...next, store: lab.store }, lab.directory);
+        told();
+        assert.deepEqual(await lab.networking.reconciler(() => undefined).verify(), []);
+        away.heal();
+        await eventually(() => assert.ok(later?.reachable));
+        told();
+        assert.deepEqual(await lab.networking.reconciler(() => undefined).verify(), []);
         await other.leave(network.id, endpoint.endpointId);
         await eventually(() => assert.doesNotMatch(routes(), / via /));
+        await lab.networking.sandboxes.close(sandbox);
+        assert.equal((await shared.open().list('blocks/')).length, 0);
       } finally {
         await lab[Symbol.asyncDispose]();
-        for (const one of [cluster, other]) await one.close();
+        for (const one of [cluster, later, other]) await one?.close();
       }
       assert.equal(routes(), '');
     });
