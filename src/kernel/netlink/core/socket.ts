@@ -191,6 +191,7 @@ export class NetlinkSocket implements Disposable {
     for (;;) {
       for (const reply of readMessages(this.#receive(action))) {
         const index = (reply.sequence - first) >>> 0;
+        if (index >= messages.length) this.#hear([reply]);
         if (index >= messages.length || reply.type !== NLMSG_ERROR) continue;
         const error = failureIn(reply, action);
         if (error !== undefined) failures.push({ index, error });
