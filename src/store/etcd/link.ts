@@ -145,7 +145,9 @@ export class Link {
         if (performance.now() >= end || distrusted >= this.#members.endpoints.length) throw this.#givenUp(error);
         if (verdict === 'unknown') throw unreachable(this.#members.endpoints, error);
         if (attempt % this.#members.endpoints.length !== 0) continue;
-        await sleep(Math.min(pause, Math.max(end - performance.now(), 1)));
+        // An attempt without time would only say that it had none.
+        if (performance.now() + pause >= end) throw this.#givenUp(error);
+        await sleep(pause);
         pause = Math.min(pause * 2, PAUSE_MS.longest);
       }
     }
