@@ -17,7 +17,7 @@ export interface SimulationSize {
 
 /** A node's presence without renewal. */
 const PRESENCE_MS = 10_000;
-const JOINS_AT_ONCE = 16;
+const JOINS_AT_ONCE = 4;
 
 export async function simulation(size: SimulationSize): Promise<Row[]> {
   await using etcd = await TestEtcd.start(1, { flags: ['--quota-backend-bytes', String(2 ** 31)] });
