@@ -9,6 +9,4 @@ export interface EtcdStoreOptions {
   /** Present: spoken to by TLS. Paths of PEM files; without `caFile` the machine's authorities are trusted. */
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
   readonly login?: { readonly user: string; readonly password: string };
-  /** Version of what the records mean, kept under the key `schema`; a store with another one is refused. Absent: not asked. */
-  readonly schema?: number;
 }

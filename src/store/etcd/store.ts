@@ -1,4 +1,4 @@
-import { type Clock, FairwayError, type Log, silentLog, systemClock } from '../../base/index.ts';
+import { type Clock, type Log, silentLog, systemClock } from '../../base/index.ts';
 import type {
   ClusterCommitOptions,
   ClusterStore,
@@ -25,9 +25,6 @@ export interface EtcdStoreDeps {
   readonly monotonicMs?: () => number;
 }
 
-/** Where the version of what the records mean stands. */
-const SCHEMA_KEY = 'schema';
-
 /**
  * Records in etcd: keys below a prefix, values as JSON text, revisions etcd's own. A commit is one etcd transaction, so it
  * has at most 128 operations and 1.5 MiB (`--max-txn-ops`, `--max-request-bytes`); more is refused as invalid
@@ -40,8 +37,6 @@ export class EtcdStore implements ClusterStore {
   readonly #leases: Leases;
   readonly #followers = new Set<Follower>();
   readonly #follower: (view: { prefix: string; silent: boolean }, listener: (change: StoreChange) => void) => Follower;
-  readonly #schema: number | undefined;
-  #schemaKnown: boolean;
   /** Watches that begin: what is committed after `watch` was called must not come before them. */
   readonly #beginning = new Set<Promise<void>>();
   #closed = false;
@@ -59,8 +54,6 @@ export class EtcdStore implements ClusterStore {
     this.#leases = new Leases({ link, keys, clock, ...(deps.monotonicMs && { monotonicMs: deps.monotonicMs }) });
     const followerDeps = { records: this.#records, watches: this.#watches, keys, clock, log };
     this.#follower = (view, listener) => new Follower(followerDeps, view, listener);
-    this.#schema = options.schema;
-    this.#schemaKnown = options.schema === undefined;
   }
 
   /** Reads certificates; asks nobody yet, so it does not fail when etcd is away. */
@@ -84,13 +77,13 @@ export class EtcdStore implements ClusterStore {
 
   async get<T>(key: string): Promise<Versioned<T> | undefined> {
     checkKey(key);
-    await this.#ready();
+    this.#assertOpen();
     const found = await this.#records.get(key);
     return found && versioned<T>(found);
   }
 
   async list<T>(prefix: string): Promise<readonly Versioned<T>[]> {
-    await this.#ready();
+    this.#assertOpen();
     return (await this.#records.list(prefix)).records.map((record) => versioned<T>(record));
   }
 
@@ -106,7 +99,6 @@ export class EtcdStore implements ClusterStore {
     this.#assertOpen();
     const steps = stepsOf(operations);
     if (lease !== undefined && !lease.held) throw leaseLost(lease.id);
-    await this.#ready();
     await Promise.all(this.#beginning);
     try {
       return await this.#records.commit(steps, lease?.id);
@@ -119,8 +111,8 @@ export class EtcdStore implements ClusterStore {
 
   watch(prefix: string, listener: (change: StoreChange) => void): () => void {
     const follower = this.#begin({ prefix, silent: true }, listener);
-    const started: Promise<void> = this.#ready()
-      .then(() => follower.start())
+    const started: Promise<void> = follower
+      .start()
       .catch(() => follower.startLater())
       .finally(() => this.#beginning.delete(started));
     this.#beginning.add(started);
@@ -128,7 +120,7 @@ export class EtcdStore implements ClusterStore {
   }
 
   async follow(prefix: string, listener: (change: StoreChange) => void): Promise<() => void> {
-    await this.#ready();
+    this.#assertOpen();
     const follower = this.#begin({ prefix, silent: false }, listener);
     try {
       await follower.start();
@@ -140,12 +132,12 @@ export class EtcdStore implements ClusterStore {
   }
 
   async grantLease(ttlSeconds: number, { everySeconds = ttlSeconds / 3 } = {}): Promise<StoreLease> {
-    await this.#ready();
+    this.#assertOpen();
     return this.#leases.grant(ttlSeconds, everySeconds);
   }
 
   async resumeLease(id: string): Promise<StoreLease | undefined> {
-    await this.#ready();
+    this.#assertOpen();
     return this.#leases.resume(id);
   }
 
@@ -172,34 +164,8 @@ export class EtcdStore implements ClusterStore {
   #assertOpen(): void {
     if (this.#closed) throw storeClosed();
   }
-
-  /** Nothing is read or written before the store is known to be one of ours. */
-  async #ready(): Promise<void> {
-    this.#assertOpen();
-    if (this.#schemaKnown) return;
-    const known = this.#schema ?? 0;
-    let found = await this.#records.get(SCHEMA_KEY);
-    if (found === undefined) {
-      try {
-        await this.#records.commit([{ key: SCHEMA_KEY, action: 'put', json: String(known), expect: 0 }], undefined);
-      } catch (error) {
-        if (!(error instanceof FairwayError) || error.code !== 'store_conflict') throw error;
-      }
-      found = await this.#records.get(SCHEMA_KEY);
-    }
-    if (found?.json !== String(known)) throw otherSchema(found?.json ?? 'none', known);
-    this.#schemaKnown = true;
-  }
 }
 
 function versioned<T>({ key, json, revision }: Listing['records'][number]): Versioned<T> {
   return { key, value: parsed(key, json) as T, revision };
-}
-
-function otherSchema(found: string, known: number): FairwayError {
-  return new FairwayError(
-    `cannot use the cluster store: it has schema version ${found}, this program knows version ${known}; ` +
-      'use the program of the other nodes, or another prefix',
-    { code: 'store_schema_other', kind: 'unsupported' },
-  );
 }
