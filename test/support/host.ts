@@ -106,7 +106,7 @@ export class TestHost {
   }
 
   /**
-   * As when the power is cut: no process, mount, link, rule or file in /run is left; /var/lib is as it was. The daemon's
+   * As when the power is cut: no process, mount, link, route of ours, rule or file in /run is left; /var/lib is as it was. The daemon's
    * process is the caller's to end first.
    */
   async loseAllButDisk(): Promise<void> {
@@ -119,6 +119,8 @@ export class TestHost {
       find /run -mindepth 1 -delete
       mkdir /run/netns
       nft flush ruleset
+      ip route flush proto 70
+      ip -6 route flush proto 70
       for link in $(ls /sys/class/net); do case $link in lo|eth0) ;; *) ip link del $link || : ;; esac; done`,
     ]);
     await eventually(async () => {
