@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { ok } from '../test/support/index.ts';
 import { startHolder, stopChild } from '../test/support/lan.ts';
 import type { Api } from './api.ts';
+import { CLIENT_CORE, onCore, SERVER_CORE } from './cores.ts';
 import { median, type Row } from './stats.ts';
 
 const ROUNDS = 5;
@@ -125,7 +126,10 @@ export function gigabits(pair: Pair, seconds = 2): Promise<number> {
 
 /** Gbit/s of one TCP stream. */
 export async function throughput({ client, server, address, port = 5201, seconds = 2 }: Stream): Promise<number> {
-  const [program = '', ...args] = [...server, 'iperf3', '-s', '-1', '--forceflush', '-p', String(port)];
+  const [program = '', ...args] = [
+    ...[...server, ...onCore(SERVER_CORE), 'iperf3', '-s', '-1', '--forceflush'],
+    ...['-p', String(port)],
+  ];
   const listener = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     await once(listener.stdout, 'data');
@@ -141,7 +145,7 @@ export async function throughput({ client, server, address, port = 5201, seconds
       '--connect-timeout',
       '3000',
     ];
-    const report = await ok([...client, ...asked], { timeoutMs: 20_000 + seconds * 1000 });
+    const report = await ok([...client, ...onCore(CLIENT_CORE), ...asked], { timeoutMs: 20_000 + seconds * 1000 });
     const { end } = JSON.parse(report) as { end: { sum_received: { bits_per_second: number } } };
     return end.sum_received.bits_per_second / 1e9;
   } finally {
@@ -151,7 +155,7 @@ export async function throughput({ client, server, address, port = 5201, seconds
 
 /** Of one packet there and back, by ping. */
 export async function microseconds(pair: Pair, count = 3000): Promise<number> {
-  const ping = ['ping', '-q', '-c', String(count), '-i', '0', pair.serverAddress];
+  const ping = [...onCore(CLIENT_CORE), 'ping', '-q', '-c', String(count), '-i', '0', pair.serverAddress];
   const report = await ok([...within(pair.client), ...ping]);
   return Number(/= [\d.]+\/([\d.]+)\//.exec(report)?.[1]) * 1000;
 }

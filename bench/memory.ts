@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Api } from './api.ts';
+import { residentMiB } from './resident.ts';
 import type { Row } from './stats.ts';
 
 const CONTAINERS = 50;
@@ -25,14 +26,9 @@ export async function memory(api: Api, pid: number): Promise<Row[]> {
   ];
 }
 
-/**
- * MiB of the daemon and the processes of ours that it started (resolver, log holder), pages of the same file counted once: the
- * one with most of Node's binary in memory has what the other has.
- */
+/** MiB of the daemon and the processes of ours that it started (resolver, log holder). */
 function resident(daemonPid: number): number {
-  const own = [daemonPid, ...childrenOf(daemonPid).filter((pid) => !commandOf(pid).startsWith('containerd'))];
-  const sum = (field: string): number => own.reduce((total, pid) => total + statusOf(pid, field), 0);
-  return (sum('RssAnon') + sum('RssShmem') + Math.max(...own.map((pid) => statusOf(pid, 'RssFile')))) / 1024;
+  return residentMiB([daemonPid, ...childrenOf(daemonPid).filter((pid) => !commandOf(pid).startsWith('containerd'))]);
 }
 
 function childrenOf(pid: number): number[] {
@@ -44,9 +40,4 @@ function childrenOf(pid: number): number[] {
 
 function commandOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'utf8');
-}
-
-/** A field of /proc/PID/status in KiB. */
-function statusOf(pid: number, field: string): number {
-  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { TestHost } from '../../test/support/index.ts';
 import { startHolder, stopChild } from '../../test/support/lan.ts';
+import { onCore, SERVER_CORE } from '../cores.ts';
 import { within } from '../data-path.ts';
 
 /** Echoes what it is told, on all addresses. */
@@ -9,7 +10,14 @@ const SERVER = `require('net').createServer({ noDelay: true }, (s) => { s.on('er
 
 /** The same server for everybody, in the network namespace of a process. */
 export async function serve(pid: number, port: number, undo: AsyncDisposableStack): Promise<void> {
-  const [program = '', ...args] = [...within(pid), process.execPath, '-e', SERVER, String(port)];
+  const [program = '', ...args] = [
+    ...within(pid),
+    ...onCore(SERVER_CORE),
+    process.execPath,
+    '-e',
+    SERVER,
+    String(port),
+  ];
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   undo.defer(() => stopChild(child));
   await Promise.race([

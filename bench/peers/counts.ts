@@ -22,7 +22,7 @@ export const COUNTS = {
   ),
   connectionRounds: short(6, 1),
   pathRounds: short(5, 1),
-  publishedRounds: short(3, 1),
+  publishedRounds: short(4, 1),
   nameRounds: short(3, 1),
   /** Started and removed while names are asked: at least so many, and for so long, so that a quick engine is asked as often. */
   neighbours: short({ count: 10, ms: 3000 }, { count: 2, ms: 1000 }),

@@ -94,6 +94,7 @@ export async function manyNetworks(turns: Turns): Promise<void> {
   const before = new Map<string, number>();
   await turns.each(async (peer) => {
     await start(peer, 'mover', { network: NETWORK });
+    await sleep(SETTLE_MS);
     before.set(peer.name, footprint(peer).memory);
   });
   let made = 0;
@@ -110,8 +111,9 @@ export async function manyNetworks(turns: Turns): Promise<void> {
       const listed = await time(LOOKS, async () => void (await peer.api.call('GET', '/networks')));
       turns.report.add(less(`networks, network ls: with ${count}`, 'ms', 'flat or linear'), peer.name, ...listed);
       if (count < Math.max(...COUNTS.networks)) return;
+      await sleep(SETTLE_MS);
       const more = footprint(peer).memory - (before.get(peer.name) ?? 0);
-      turns.report.add(memory, peer.name, (Math.max(more, 0) * 1024) / count);
+      turns.report.add(memory, peer.name, (more * 1024) / count);
     });
     made = count;
   }

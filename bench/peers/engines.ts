@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { TestHost } from '../../test/support/index.ts';
 import type { Api } from '../api.ts';
+import { residentMiB } from '../resident.ts';
 import { inParallel } from './parallel.ts';
 
 export const NAMES = ['fairway', 'dockerd', 'podman'] as const;
@@ -67,10 +68,10 @@ export function resolverOf(peer: Peer, { gateway }: Found): string {
   return peer.name === 'podman' ? gateway : '127.0.0.11';
 }
 
-/** Processes of the engine itself, not of its containers, and the memory they have: MiB, shared pages in part. */
+/** Processes of the engine itself, not of its containers, and the memory they have: MiB, pages of a file once. */
 export function footprint({ host }: Peer): { readonly processes: number; readonly memory: number } {
   const own = host.processes().filter(({ pid }) => !/^(sleep|httpd)\b/.test(read(`/proc/${pid}/comm`)));
-  return { processes: own.length, memory: own.reduce((sum, { pid }) => sum + proportionalSize(pid), 0) };
+  return { processes: own.length, memory: residentMiB(own.map(({ pid }) => pid)) };
 }
 
 /** Removes all containers, and all networks but the one that stays. */
@@ -80,10 +81,6 @@ export async function clear({ api }: Peer): Promise<void> {
   const networks = (await api.call('GET', '/networks')) as { Name: string }[];
   const kept = ['bridge', 'host', 'none', 'podman', NETWORK];
   for (const { Name } of networks) if (!kept.includes(Name)) await api.call('DELETE', `/networks/${Name}`);
-}
-
-function proportionalSize(pid: number): number {
-  return Number(/^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) / 1024;
 }
 
 /** Empty when the process is gone. */

@@ -1,10 +1,11 @@
 // A client in somebody else's network namespace. Each line of its input asks something and gets one line of output:
 // `until ADDRESS PORT` waits for the first connection that is made; `rate ADDRESS PORT MS WINDOW` connections per second, each made
 // and reset; `echo ADDRESS PORT COUNT` median microseconds of one byte there and back over one connection. `failed: …` says that
-// it does not work.
+// it does not work. Echoes are asked for from the core where the server is, the rest from another one.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { CLIENT_CORE, moveTo, SERVER_CORE } from '../cores.ts';
 
 const EVERY_MS = 2;
 /** A SYN that was lost would be repeated after a second only. */
@@ -76,6 +77,7 @@ for await (const line of createInterface(process.stdin)) {
   const [what, host = '', port, ...rest] = line.split(' ');
   const [first, second] = rest.map(Number);
   try {
+    moveTo(what === 'echo' ? SERVER_CORE : CLIENT_CORE);
     if (what === 'until') console.log(await untilMade(host, Number(port)));
     else if (what === 'echo') console.log(await echo(host, Number(port), first ?? 0));
     else console.log(await rate(host, Number(port), first ?? 0, second ?? 0));

@@ -7,8 +7,11 @@ import type { Turns } from './turns.ts';
 
 /** A peer is left out where it would take longer than this, going by what it took before. */
 const PATIENCE_MS = 25_000;
-/** More often where it is quick; else once. */
-const ROUNDS: Readonly<Record<number, number>> = { 1: 5, 32: 3, 206: 2 };
+/** Of starts with the same ports; who has had its time before sits the rest out. */
+const ROUNDS = 10;
+const ROUNDS_MS = 8000;
+/** Steps between which the price of a port is taken: with fewer ports it is lost in what a start takes now and then. */
+const STEPS = [1, 206, 1000, 10_000];
 const FIRST_PORT = 20_000;
 /** Containers whose starts are compared: the first and the last of a row. */
 const ENDS = 5;
@@ -19,7 +22,8 @@ export type Pace = Map<string, number>;
 /** One container with ever more ports. */
 export async function ports(turns: Turns, pace: Pace): Promise<void> {
   await onOne(turns, pace);
-  for (const count of COUNTS.portsApart) await apart(turns, pace, count);
+  const paceApart: Pace = new Map(pace);
+  for (const count of COUNTS.portsApart) await apart(turns, paceApart, count);
 }
 
 /** Many containers with some ports each. */
@@ -35,28 +39,34 @@ async function onOne(turns: Turns, pace: Pace): Promise<void> {
     const memory = less(`ports, memory of each: of ${count}`, 'KiB a port', '≤ 4 KiB');
     const processes = less(`ports, processes: with ${count}`, 'more processes', 'none');
     const found = new Map<string, number[]>();
-    for (const _ of upTo(ROUNDS[count] ?? 1)) {
+    const spent = new Map<string, number>();
+    for (const round of upTo(ROUNDS)) {
+      if (round > 0 && turns.timeIsOver) break;
       await turns.each(
         async (peer) => {
+          const begin = performance.now();
           const measured = await startWithPorts(peer, count);
+          spent.set(peer.name, (spent.get(peer.name) ?? 0) + performance.now() - begin);
           found.set(peer.name, [...(found.get(peer.name) ?? []), measured.ms]);
           turns.report.add(taken, peer.name, measured.ms);
           if (count < 206) return;
           turns.report.add(memory, peer.name, (measured.memory * 1024) / count);
           turns.report.add(processes, peer.name, measured.processes);
         },
-        (peer) => patient(turns, peer, taken, (pace.get(peer.name) ?? 0) * count),
+        (peer) =>
+          (spent.get(peer.name) ?? 0) < ROUNDS_MS && patient(turns, peer, taken, (pace.get(peer.name) ?? 0) * count),
       );
     }
     for (const [name, all] of found) {
       const ms = median(all);
+      // What it takes grows at least with the ports.
+      if (count > 1) pace.set(name, ms / count);
+      if (!STEPS.includes(count)) continue;
       const last = before.get(name);
       before.set(name, { count, ms });
       if (last === undefined) continue;
       const each = less(`ports, time of each: from ${last.count} to ${count}`, 'ms a port', '≤ 0.2 ms, flat');
       turns.report.add(each, name, (ms - last.ms) / (count - last.count));
-      // What it takes grows at least with the ports.
-      pace.set(name, ms / count);
     }
   }
 }
@@ -65,7 +75,11 @@ async function onOne(turns: Turns, pace: Pace): Promise<void> {
 async function apart(turns: Turns, pace: Pace, count: number): Promise<void> {
   const taken = less(`ports: start with ${count}, no two of them neighbours`, 'ms');
   await turns.each(
-    async (peer) => turns.report.add(taken, peer.name, (await startWithPorts(peer, count, 2)).ms),
+    async (peer) => {
+      const { ms } = await startWithPorts(peer, count, 2);
+      turns.report.add(taken, peer.name, ms);
+      pace.set(peer.name, ms / count);
+    },
     (peer) => patient(turns, peer, taken, (pace.get(peer.name) ?? 0) * count),
   );
 }

@@ -134,12 +134,12 @@ export class Report {
   }
 }
 
-/** How much better Fairway's median is than theirs; none where one of the two is missing or nothing. */
+/** How much better Fairway's median is than theirs; none where one of the two is missing, nothing, or less than nothing. */
 function ratioOf({ measure, samples }: Pick<Row, 'measure' | 'samples'>, who: string): number | undefined {
   const ours = median(samples.get(FAIRWAY) ?? []);
   const theirs = median(samples.get(who) ?? []);
-  const ratio = measure.lower ? theirs / ours : ours / theirs;
-  return Number.isFinite(ratio) ? ratio : undefined;
+  if (!(ours > 0 && theirs > 0)) return undefined;
+  return measure.lower ? theirs / ours : ours / theirs;
 }
 
 function show(values: readonly number[], unit: string): string {

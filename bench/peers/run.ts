@@ -17,7 +17,7 @@ import { reasonOf, Turns } from './turns.ts';
 import { Visitor } from './visitor.ts';
 
 /** No part begins after it; each ends soon. */
-const DEADLINE_MS = 14 * 60_000;
+const DEADLINE_MS = 17 * 60_000;
 /** What is under way when somebody interrupts ends by itself: a stream, a client of names. */
 const SETTLE_MS = 15_000;
 /** Bytes of each daemon's log that a failure shows. */
@@ -37,11 +37,11 @@ const PARTS: Readonly<Record<string, Part>> = {
   networks: { seconds: 45, run: (turns) => networks(turns) },
   start: { seconds: 60, run: (turns, _, visitor) => starts(turns, visitor) },
   live: { seconds: 45, run: (turns) => live(turns) },
-  ports: { seconds: 150, run: (turns) => ports(turns, pace) },
+  ports: { seconds: 120, run: (turns) => ports(turns, pace) },
   'many-ports': { seconds: 90, run: (turns) => portsOnMany(turns, pace) },
   connections: { seconds: 90, run: (turns, { bare }, visitor) => connections(turns, visitor, bare) },
   paths: { seconds: 75, run: (turns) => dataPaths(turns) },
-  published: { seconds: 120, run: (turns, { bare }) => published(turns, bare) },
+  published: { seconds: 150, run: (turns, { bare }) => published(turns, bare) },
   names: { seconds: 90, run: (turns) => names(turns) },
   'many-networks': { seconds: 90, run: (turns) => manyNetworks(turns) },
   crowd: { seconds: 240, run: (turns) => crowd(turns) },
