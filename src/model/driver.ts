@@ -134,11 +134,12 @@ export interface NetworkDriver {
 
   /**
    * Global scope: where the endpoints on other nodes are, all of them; whatever else the kernel has of such is taken out. The
-   * network is made on this node. Remembered for {@link verifyNetwork} and {@link restoreNetwork}.
+   * network is made on this node. Remembered for {@link verifyNetwork} and {@link restoreNetwork}, even if it throws what the
+   * kernel refused, which it does after having tried all of them.
    */
   replacePeers?(network: NetworkRecord, peers: readonly Peer[]): void;
 
-  /** What of them has changed. Setting again and removing what is not there change nothing. */
+  /** What of them has changed. Setting again and removing what is not there change nothing. Throws likewise. */
   changePeers?(network: NetworkRecord, change: { readonly set: readonly Peer[]; readonly remove: readonly Id[] }): void;
 
   /** Tells the neighbours where the address now is (gratuitous ARP, unsolicited NA). Optional. */

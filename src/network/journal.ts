@@ -2,6 +2,7 @@ import type { Id, Ip } from '../base/index.ts';
 import type {
   Attachment,
   AttachSpec,
+  EndpointNews,
   EndpointRecord,
   NetworkRecord,
   SandboxRecord,
@@ -40,6 +41,7 @@ const ENDPOINTS = 'endpoints/';
 const UNFINISHED = 'unfinished/';
 const HERE = 'here/';
 const NODES = 'nodes/';
+const REMOTE = 'remote/';
 
 export const put = {
   network: (network: NetworkRecord): StoreOperation => ({ put: `${NETWORKS}${network.id}`, value: network }),
@@ -50,6 +52,8 @@ export const put = {
   here: (id: Id, value: MadeHere): StoreOperation => ({ put: `${HERE}${id}`, value }),
   /** The underlay address of a node of the cluster. */
   node: (id: Id, value: Ip): StoreOperation => ({ put: `${NODES}${id}`, value }),
+  /** What the cluster has told of an endpoint on another node. */
+  remote: (value: RemoteEndpoint): StoreOperation => ({ put: remoteKey(value.networkId, value.endpointId), value }),
 };
 
 export const drop = {
@@ -59,7 +63,11 @@ export const drop = {
   unfinished: (id: Id): StoreOperation => ({ delete: `${UNFINISHED}${id}` }),
   here: (id: Id): StoreOperation => ({ delete: `${HERE}${id}` }),
   node: (id: Id): StoreOperation => ({ delete: `${NODES}${id}` }),
+  remote: (networkId: Id, id: Id): StoreOperation => ({ delete: remoteKey(networkId, id) }),
 };
+
+/** An endpoint on another node, and where that is. */
+export type RemoteEndpoint = EndpointNews['set'][number];
 
 /** What the driver wants to remember of a network of global scope on this host alone. */
 export interface MadeHere {
@@ -74,6 +82,7 @@ export interface StoredState {
   readonly unfinished: readonly { readonly id: Id; readonly what: Unfinished }[];
   readonly here: ReadonlyMap<Id, MadeHere>;
   readonly nodes: ReadonlyMap<Id, Ip>;
+  readonly remote: readonly RemoteEndpoint[];
 }
 
 export async function loadUnfinished(store: Store): Promise<StoredState['unfinished']> {
@@ -81,14 +90,25 @@ export async function loadUnfinished(store: Store): Promise<StoredState['unfinis
   return found.map(({ key, value }) => ({ id: key.slice(UNFINISHED.length) as Id, what: value }));
 }
 
+/** All of a network that are remembered; of all networks when none is given. */
+export async function loadRemote(store: Store, networkId?: Id): Promise<readonly RemoteEndpoint[]> {
+  const found = await store.list<RemoteEndpoint>(networkId === undefined ? REMOTE : `${REMOTE}${networkId}/`);
+  return found.map(({ value }) => value);
+}
+
+function remoteKey(networkId: Id, id: Id): string {
+  return `${REMOTE}${networkId}/${id}`;
+}
+
 export async function loadState(store: Store): Promise<StoredState> {
-  const [networks, sandboxes, endpoints, unfinished, here, nodes] = await Promise.all([
+  const [networks, sandboxes, endpoints, unfinished, here, nodes, remote] = await Promise.all([
     store.list<NetworkRecord>(NETWORKS),
     store.list<SandboxRecord>(SANDBOXES),
     store.list<StoredEndpoint>(ENDPOINTS),
     loadUnfinished(store),
     store.list<MadeHere>(HERE),
     store.list<Ip>(NODES),
+    loadRemote(store),
   ]);
   return {
     networks: networks.map(({ value }) => value),
@@ -97,5 +117,6 @@ export async function loadState(store: Store): Promise<StoredState> {
     unfinished,
     here: new Map(here.map(({ key, value }) => [key.slice(HERE.length) as Id, value])),
     nodes: new Map(nodes.map(({ key, value }) => [key.slice(NODES.length) as Id, value])),
+    remote,
   };
 }

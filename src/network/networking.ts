@@ -89,7 +89,8 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const networkTurns = new Serial<Id>();
   const { leases, cluster } = deps;
   const lent = new LentAddresses({ state, store, wiring, host, resolver, leases, turns, log });
-  const remote = cluster === undefined ? undefined : new RemoteEndpoints({ cluster, state, resolver, log });
+  const remote =
+    cluster === undefined ? undefined : new RemoteEndpoints({ cluster, state, store, resolver, clock, log });
   const presence = new Presence({ state, store, firewall, remote, turns: networkTurns, log });
   const nodes = new KnownNodes({ cluster, firewall, store, log });
   const global = new GlobalEndpoints({ cluster });
@@ -120,7 +121,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const wayOut = new WayOut({ attacher, network: () => networks.gatewayNetwork() });
   const sandboxes = new SandboxManager(
     {
-      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns, wayOut, global, presence, nodes },
+      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns, wayOut, global, presence, nodes, remote },
       ...{ firewall, resolver, host, drivers, hostResolvConf, log },
     },
     { netnsDir },

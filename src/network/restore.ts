@@ -2,7 +2,7 @@ import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
 import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
 import type { AddressBook, Attacher, LentAddresses, WayOut, Wiring } from './endpoints/index.ts';
 import { dnsEndpoint, flowsOf, guardsOf } from './endpoints/index.ts';
-import { type KnownNodes, type Presence, withState } from './global/index.ts';
+import { type KnownNodes, type Presence, type RemoteEndpoints, withState } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
 import { knownObjects } from './reconcile/index.ts';
@@ -19,6 +19,8 @@ export interface RestoreDeps {
   readonly wayOut: WayOut;
   readonly presence: Presence;
   readonly nodes: KnownNodes;
+  /** Absent: this host is in no cluster (any more). */
+  readonly remote?: RemoteEndpoints | undefined;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;
@@ -69,6 +71,7 @@ export async function restoreEverything(deps: RestoreDeps, alive: Alive): Promis
   }
   await Promise.all(services);
   await attempt(log, 'remove networks of the cluster that nobody here is on', () => deps.presence.unmakeUnused());
+  await attempt(log, 'know endpoints of other hosts again', () => restoreRemote(deps, stored));
 }
 
 /** Removes links that carry our mark and belong to nothing; at any time, for what is being made is known. */
@@ -159,6 +162,11 @@ async function restoreSandbox(deps: RestoreDeps, record: SandboxRecord, stored: 
     await deps.store.commit([put.sandbox(sandbox.record)]);
     log.warn({ sandbox: record.id, owner: record.ownerId, lost }, 'ports of a container were taken by another process');
   }
+}
+
+async function restoreRemote({ remote, store }: RestoreDeps, { remote: stored }: StoredState): Promise<void> {
+  if (remote !== undefined) await remote.resume(stored);
+  else await store.commit(stored.map(({ networkId, endpointId }) => drop.remote(networkId, endpointId)));
 }
 
 async function restoreServices(deps: RestoreDeps, sandbox: LiveSandbox): Promise<void> {

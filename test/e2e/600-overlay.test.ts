@@ -76,6 +76,8 @@ describe('two hosts of a cluster', () => {
   test('go on while the cluster store is away: packets, stops, local networks; what was missed is made good', async () => {
     const [member] = etcd.members;
     assert.ok(member);
+    await web(b, 'stays');
+    await eventually(() => fetched(a, 'one', 'stays'));
     await member.kill();
     assert.match(await fetched(a, 'one', 'two'), /root/);
     await eventually(async () =>
@@ -86,6 +88,8 @@ describe('two hosts of a cluster', () => {
     await a.daemon.killHard();
     await a.daemon.start();
     assert.match(await on(a, 'network ls'), /net +overlay +global/);
+    // Also by name: this daemon has never asked the store.
+    assert.match(await fetched(a, 'one', 'stays'), /root/);
     member.start();
     await etcd.ready();
     await eventually(async () => {
@@ -98,7 +102,7 @@ describe('two hosts of a cluster', () => {
 
   test('leave nothing behind', async () => {
     await on(a, 'rm -f one');
-    await on(b, 'rm -f three');
+    await on(b, 'rm -f three stays');
     await eventually(() => on(a, 'network rm net'));
     await eventually(async () => assert.doesNotMatch(await on(b, 'network ls'), /overlay/));
     await on(b, 'network rm docker_gwbridge');

@@ -168,7 +168,11 @@ describe('an overlay network with direct routing', { timeout }, () => {
   it('refuses a host behind a router, and a subnet that the host has a part of', async () => {
     await using lab = new OverlayLab();
     const { one, two, network, b } = await pair(lab);
-    one.driver.changePeers(network, { set: [{ ...b.peer, underlay: parseIp('198.51.100.7') }], remove: [] });
+    const beyond = { ...b.peer, underlay: parseIp('198.51.100.7') };
+    assert.throws(() => one.driver.changePeers(network, { set: [beyond], remove: [] }), {
+      code: 'peers_refused',
+      message: /the kernel refuses 1 of them: cannot add route .* via 198\.51\.100\.7/,
+    });
     await assert.rejects(lab.join(one, network, 'c', ['10.77.0.4/24']), {
       code: 'not_on_link',
       message: /198\.51\.100\.7, which has containers on it, is not on the link/,

@@ -13,7 +13,7 @@ import {
   networkOf,
   unavailable,
 } from '../../base/index.ts';
-import { isErrno, type Link, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
+import { isErrno, type Link, type NetlinkError, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
 import {
   type AttachSpec,
   blockOf,
@@ -37,6 +37,7 @@ import {
   tablesDrift,
 } from './direct-routes.ts';
 import { parseOverlayOptions } from './options.ts';
+import { throwRefused } from './peer-entries.ts';
 import type { PeerChange } from './peers.ts';
 import { bridgeNameOf, poolEntry } from './plan.ts';
 import { findUnderlay } from './underlay.ts';
@@ -92,7 +93,7 @@ export class DirectPath {
     live.underlayIndex = underlay.index;
     this.#live.set(network.id, live);
     makeGoodBridge(rtnl, network, mtu);
-    this.#settle(network, live);
+    this.#report(network, this.#settle(network, live));
     return { firewall: firewallOf(network, subnet, underlay), state: { [UNDERLAY_LINK]: underlay.name } };
   }
 
@@ -123,7 +124,7 @@ export class DirectPath {
   attached(spec: AttachSpec): void {
     this.remember(spec);
     const live = this.#live.get(spec.network.id);
-    if (live !== undefined) this.#settle(spec.network, live);
+    if (live !== undefined) this.#report(spec.network, this.#settle(spec.network, live));
   }
 
   /** Of before; touches nothing. */
@@ -143,7 +144,7 @@ export class DirectPath {
     if (ipv4 === undefined || bridge === undefined) return;
     const again = live !== undefined && [...live.here.values()].some(({ ip }) => ip === ipv4.ip);
     if (!again) this.#deps.rtnl.neighbours.remove(bridge.index, ipv4.ip);
-    if (live !== undefined) this.#settle(network, live);
+    if (live !== undefined) this.#report(network, this.#settle(network, live));
   }
 
   replacePeers(network: NetworkRecord, peers: readonly Peer[]): void {
@@ -152,7 +153,7 @@ export class DirectPath {
     live.peers.clear();
     live.told = true;
     for (const peer of peers) live.peers.set(peer.endpointId, peer);
-    this.#settle(network, live);
+    throwRefused(this.#settle(network, live));
   }
 
   changePeers(network: NetworkRecord, { set, remove }: PeerChange): void {
@@ -165,7 +166,7 @@ export class DirectPath {
       live.peers.delete(peer.endpointId);
       live.peers.set(peer.endpointId, peer);
     }
-    if (textOf(before) !== textOf(beyondOf(network, live))) this.#settle(network, live);
+    if (textOf(before) !== textOf(beyondOf(network, live))) throwRefused(this.#settle(network, live));
   }
 
   verify(network: NetworkRecord): readonly Drift[] {
@@ -204,17 +205,19 @@ export class DirectPath {
     return ourRoutes(this.#deps.rtnl, ({ ip }) => !subnets.some((subnet) => cidrContains(subnet, ip)));
   }
 
-  #settle(network: NetworkRecord, live: Live): void {
-    const { rtnl, log } = this.#deps;
+  /** Returns what the kernel refused. */
+  #settle(network: NetworkRecord, live: Live): readonly NetlinkError[] {
+    const { rtnl } = this.#deps;
     const bridge = rtnl.links.get(bridgeNameOf(network.id));
-    if (bridge === undefined) return;
-    const [first, ...more] = makeGoodTables(rtnl, tablesOf(network, live, bridge), { only: live.told });
+    return bridge === undefined ? [] : makeGoodTables(rtnl, tablesOf(network, live, bridge), { only: live.told });
+  }
+
+  /** Nothing is lost by it: what is remembered is compared with what is there, and made good. */
+  #report({ name: network }: NetworkRecord, [first, ...more]: readonly NetlinkError[]): void {
     if (first === undefined) return;
-    const context = { network: network.name, failures: more.length + 1, first: first.message };
-    log.error(
-      context,
-      'the kernel does not take the routes to other hosts: direct routing needs all of them on one link',
-    );
+    const context = { network, failures: more.length + 1, first: first.message };
+    const failed = 'the kernel does not take the routes to other hosts';
+    this.#deps.log.error(context, `${failed}: direct routing needs all of them on one link`);
   }
 
   #findUnderlay(network: NetworkRecord, restoring: boolean): Link {

@@ -36,7 +36,7 @@ import { portDrift } from '../veth-port-drift.ts';
 import { DirectPath } from './direct.ts';
 import { makeGoodLinks } from './links.ts';
 import { checkDirect, checkMtu, ENCRYPTED_OPTION, parseOverlayOptions } from './options.ts';
-import { changePeerEntries, ofFamily, replacePeerEntries } from './peer-entries.ts';
+import { changePeerEntries, ofFamily, replacePeerEntries, throwRefused } from './peer-entries.ts';
 import { type PeerChange, type PeerEntries, PeerTable } from './peers.ts';
 import {
   bridgeNameOf,
@@ -213,7 +213,7 @@ export class OverlayDriver implements NetworkDriver {
     const link = this.#vxlan(network.id);
     if (link === undefined) return;
     const entries = this.#reachable(link, table.entries());
-    this.#report(network, link, replacePeerEntries(this.#rtnl, link, entries));
+    throwRefused(replacePeerEntries(this.#rtnl, link, entries));
   }
 
   changePeers(network: NetworkRecord, change: PeerChange): void {
@@ -228,7 +228,7 @@ export class OverlayDriver implements NetworkDriver {
     const link = this.#vxlan(network.id);
     if (link === undefined) return;
     const difference = { set: this.#reachable(link, set), remove };
-    this.#report(network, link, changePeerEntries(this.#rtnl, link, difference));
+    throwRefused(changePeerEntries(this.#rtnl, link, difference));
   }
 
   verifyNetwork(network: NetworkRecord): readonly Drift[] {

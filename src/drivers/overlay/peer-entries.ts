@@ -1,4 +1,4 @@
-import { familyOf, type Ip, type IpFamily, type Mac } from '../../base/index.ts';
+import { familyOf, type Ip, type IpFamily, internal, type Mac } from '../../base/index.ts';
 import type { FdbSpec, Link, NetlinkError, Rtnl } from '../../kernel/index.ts';
 import type { Drift } from '../../model/index.ts';
 import type { About } from '../sandbox-link-drift.ts';
@@ -21,6 +21,13 @@ interface Comparison {
 export function ofFamily(entries: PeerEntries, family: IpFamily): PeerEntries {
   const forwarding = [...entries.forwarding].filter(([, underlay]) => familyOf(underlay) === family);
   return forwarding.length === entries.forwarding.size ? entries : { ...entries, forwarding: new Map(forwarding) };
+}
+
+/** After everything was tried: whoever told of the entries is told, and tells again. */
+export function throwRefused(failures: readonly NetlinkError[]): void {
+  const [first] = failures;
+  if (first === undefined) return;
+  throw internal('peers_refused', `the kernel refuses ${failures.length} of them: ${first.message}`, first);
 }
 
 /** Makes the tables hold these and no others, by difference. Returns what the kernel refused. */

@@ -120,7 +120,8 @@ describe('joining a network of global scope', () => {
         assert.ok(calls > 20, `${calls} calls`);
         break;
       }
-      assert.ok(failed || /announce|problem|Peers/.test(struck), `${struck} failed and nobody was told`);
+      // What is told of other hosts' endpoints, and remembered of them, is told again.
+      assert.ok(failed || /announce|problem|Peers|store\.list/.test(struck), `${struck} failed and nobody was told`);
       if (!failed) continue;
       const { networks } = a.net.networking;
       // The gateway network may stay: it is made once.
@@ -302,6 +303,28 @@ describe('a host that is cut off from the cluster', () => {
   });
 });
 
+describe('endpoints of other hosts', () => {
+  for (const refusing of ['overlay', 'resolver', 'store'] as const) {
+    it(`are told again, without further news, to a ${refusing} that refused them`, async () => {
+      const { hosts, a, b } = await twoHosts();
+      const id = await a.create('net');
+      await a.run('one', 'net');
+      await b.run('two', 'net');
+      a.net.faults.refuse(refusing);
+      await b.end('two');
+      await b.run('three', 'net');
+      await b.run('four', 'net');
+      await hosts.clock.advance(300_000);
+      assert.notEqual(a.net.faults.struck, undefined);
+      const known = async (): Promise<unknown> => [a.names(id), a.peers(id), (await a.local.list('remote/')).length];
+      assert.notDeepEqual(await known(), [b.names(id), ['10.0.0.3 192.0.2.2', '10.0.0.4 192.0.2.2'], 2]);
+      a.net.faults.disarm();
+      await hosts.clock.advance(30_000);
+      assert.deepEqual(await known(), [b.names(id), ['10.0.0.3 192.0.2.2', '10.0.0.4 192.0.2.2'], 2]);
+    });
+  }
+});
+
 describe('a daemon that begins again', () => {
   it('goes on with what runs, and others notice nothing', async () => {
     const { hosts, a, b } = await twoHosts();
@@ -325,13 +348,37 @@ describe('a daemon that begins again', () => {
     await b.run('two', 'net');
     await a.restart({ cut: true });
     assert.deepEqual(a.networks(), ['net', 'unused']);
-    assert.deepEqual([a.names(id), a.peers(id)], [['one 10.0.0.2'], ['10.0.0.3 192.0.2.2']]);
+    assert.deepEqual([a.names(id), a.peers(id)], [['one 10.0.0.2', 'two 10.0.0.3'], ['10.0.0.3 192.0.2.2']]);
     await b.net.networking.networks.remove('unused');
     await b.run('three', 'net');
+    await b.end('two');
     a.store.heal();
     await hosts.clock.advance(10_000);
-    assert.deepEqual([a.networks(), a.names(id)], [['net'], b.names(id)]);
-    assert.deepEqual(a.peers(id), ['10.0.0.3 192.0.2.2', '10.0.0.4 192.0.2.2']);
+    assert.deepEqual([a.networks(), a.names(id)], [['net'], ['one 10.0.0.2', 'three 10.0.0.4']]);
+    assert.deepEqual([b.names(id), a.peers(id)], [a.names(id), ['10.0.0.4 192.0.2.2']]);
+    await a.end('one');
+    assert.deepEqual(await a.local.list('remote/'), []);
+  });
+
+  it('without the cluster gives the kernel again what it lost meanwhile', async () => {
+    const { a, b } = await twoHosts();
+    const id = await a.create('net');
+    await a.run('one', 'net');
+    await b.run('two', 'net');
+    a.net.overlay.peers.clear();
+    await a.restart({ cut: true });
+    assert.deepEqual(a.peers(id), ['10.0.0.3 192.0.2.2']);
+  });
+
+  it('in no cluster any more forgets whom it knew there', async () => {
+    const { a, b } = await twoHosts();
+    await a.create('net');
+    await a.run('one', 'net');
+    await b.run('two', 'net');
+    assert.equal((await a.local.list('remote/')).length, 1);
+    await a.net.networking.stop();
+    await FakeNetworking.start(a.local);
+    assert.deepEqual(await a.local.list('remote/'), []);
   });
 
   it('removes from the kernel what was made for an endpoint that never came to be', async () => {

@@ -8,11 +8,13 @@ import { type DiscardedLinks, OverlayDriver } from '../../drivers/index.ts';
 import { Rtnl } from '../../kernel/index.ts';
 import { StoreCluster } from '../../services/cluster/index.ts';
 import { MemoryCluster, type MemoryClusterStore, MemoryStore } from '../../store/index.ts';
+import { KernelFaults } from '../testing/kernel-faults.ts';
 
 if (inOwnNamespaces(import.meta.filename)) {
   const HERE = parseIp('192.0.2.1');
   const THERE = parseIp('192.0.2.2');
   const MAC = parseMac('02:42:0a:00:00:77');
+  const LATE_MAC = parseMac('02:42:0a:00:00:78');
   const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
 
   const underlay = (): void => {
@@ -54,6 +56,17 @@ if (inOwnNamespaces(import.meta.filename)) {
         await eventually(() => assert.match(run('nft list set inet fairway nodes4'), /192\.0\.2\.1 .*192\.0\.2\.2 /s));
         const reconciler = lab.networking.reconciler(() => undefined);
         assert.deepEqual(await reconciler.verify(), []);
+        using faults = new KernelFaults();
+        faults.arm(0, { dies: true });
+        const late = { ...endpoint, endpointId: newId(), name: 'late', dnsNames: ['late'], macOf: () => LATE_MAC };
+        await other.join(late);
+        await eventually(() => assert.notEqual(faults.struck, undefined));
+        assert.doesNotMatch(run(`bridge fdb show dev ${vxlan}`), new RegExp(LATE_MAC));
+        faults.disarm();
+        // Nobody tells anything more.
+        await eventually(() => assert.match(run(`bridge fdb show dev ${vxlan}`), new RegExp(LATE_MAC)));
+        await eventually(async () => assert.deepEqual(await reconciler.verify(), []));
+        await other.leave(network.id, late.endpointId);
         using _watch = lab.networking.watch(reconciler);
         for (const mischief of [
           `bridge fdb del ${MAC} dev ${vxlan} self`,

@@ -23,7 +23,7 @@ export class FakeHostNode {
     this.#address = address;
     this.store = hosts.shared.open();
     this.cluster = this.#newCluster();
-    this.net = new FakeNetworking(this.local, this.cluster);
+    this.net = new FakeNetworking(this.local, this.cluster, this.#hosts.clock);
   }
 
   async start(): Promise<void> {
@@ -40,7 +40,7 @@ export class FakeHostNode {
     this.store = this.#hosts.shared.open();
     if (cut) this.store.cut();
     this.cluster = this.#newCluster();
-    this.net = new FakeNetworking(this.local, this.cluster);
+    this.net = new FakeNetworking(this.local, this.cluster, this.#hosts.clock);
     for (const [before, after] of [
       [overlay, this.net.overlay],
       [driver, this.net.driver],

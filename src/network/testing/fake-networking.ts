@@ -27,7 +27,7 @@ export class FakeNetworking {
   });
   readonly macvlan = new FakeDriver({ name: 'macvlan', mayBeGlobal: true, allocatesGateway: false });
 
-  constructor(store: Store = new MemoryStore(), cluster?: Cluster) {
+  constructor(store: Store = new MemoryStore(), cluster?: Cluster, clock: Clock = stillClock) {
     this.store = store;
     const { faults } = this;
     const predefined = (name: string): FakeDriver =>
@@ -50,7 +50,7 @@ export class FakeNetworking {
       host: faults.wrap(this.host, 'host'),
       events: { publish },
       hostResolvConf: () => ({ servers: [], search: [], options: [] }),
-      clock: stillClock,
+      clock,
     });
   }
 

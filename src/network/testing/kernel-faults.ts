@@ -20,6 +20,7 @@ export class KernelFaults implements Disposable {
 
   constructor() {
     this.#stand(NetlinkSocket.prototype, 'change', (_message, action) => `netlink: ${String(action)}`);
+    this.#stand(NetlinkSocket.prototype, 'changeAll', (_messages, action) => `netlink: ${String(action)}`);
     this.#stand(NftContext.prototype, 'run', () => 'nftables');
     const calls = libc();
     for (const name of CALLS) this.#stand(calls, name, () => name);
