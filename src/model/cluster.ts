@@ -1,4 +1,4 @@
-import { type Cidr, type Id, type Ip, type Mac, networkOf } from '../base/index.ts';
+import { type Cidr, familyOf, type Id, type Ip, type Mac, networkOf } from '../base/index.ts';
 import type { NetworkRecord, PoolRequest } from './network.ts';
 
 /** A host of the cluster, as the others know it. */
@@ -73,13 +73,18 @@ export type PlannedGlobalNetwork = Omit<NetworkRecord, 'pools' | 'driverState'> 
   /** false: no identifier is needed (macvlan, ipvlan, direct routing). */
   readonly needsVni: boolean;
   /**
-   * Each node has its endpoints in a block of the IPv4 subnet that is its alone. `prefix`: length of a block's; absent: as fits
-   * the subnet. Absent: any node may have any address.
+   * Each node has its endpoints in a block of each subnet that is its alone. Absent: any node may have any address.
    */
-  readonly blocks?: { readonly prefix?: number };
+  readonly blocks?: BlockPrefixes;
   /** Subnets that this host is on: what is chosen stays clear of them. */
   readonly busy: readonly Cidr[];
 };
+
+/** Prefix lengths of nodes' blocks, of IPv4 and of IPv6; absent: as fits the subnet. */
+export interface BlockPrefixes {
+  readonly prefix?: number;
+  readonly prefix6?: number;
+}
 
 export interface GlobalPoolRequest {
   readonly family: 4 | 6;
@@ -90,12 +95,13 @@ export interface GlobalPoolRequest {
 /** `driverState` key of a network's VXLAN network identifier. */
 export const VNI = 'vni';
 
-/** `driverState` key of the prefix length of the nodes' blocks; absent: the network has none. */
+/** `driverState` keys of the prefix length of the nodes' blocks; absent: the network has none of that family. */
 export const BLOCK = 'block';
+export const BLOCK6 = 'block6';
 
 /** The block that has this address; undefined: the network has none. */
 export function blockOf({ driverState }: Pick<NetworkRecord, 'driverState'>, ip: Ip): Cidr | undefined {
-  const prefix = driverState?.[BLOCK];
+  const prefix = driverState?.[familyOf(ip) === 4 ? BLOCK : BLOCK6];
   return typeof prefix === 'number' ? networkOf({ ip, prefix }) : undefined;
 }
 

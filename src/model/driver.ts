@@ -1,5 +1,5 @@
 import type { Cidr, Id, Ip, IpFamily, Mac } from '../base/index.ts';
-import type { Peer } from './cluster.ts';
+import type { BlockPrefixes, Peer } from './cluster.ts';
 import type { Drift } from './drift.ts';
 import type { EndpointRequest } from './endpoint.ts';
 import type { FirewallEntry } from './firewall.ts';
@@ -85,10 +85,10 @@ export interface NetworkDriver {
   identifier?(request: DriverNetworkRequest): { readonly needed: boolean; readonly chosen?: number };
 
   /**
-   * Global scope: whether each node has its endpoints in a block of the subnet, and the prefix length that the user chose for
+   * Global scope: whether each node has its endpoints in a block of each subnet, and the prefix lengths that the user chose for
    * these. After {@link validate}. Absent, undefined: any node may have any address.
    */
-  nodeBlocks?(request: DriverNetworkRequest): { readonly prefix?: number } | undefined;
+  nodeBlocks?(request: DriverNetworkRequest): BlockPrefixes | undefined;
 
   /**
    * Makes what the network needs on the host (a bridge and its addresses). Undone by {@link removeNetwork}. Of a network of

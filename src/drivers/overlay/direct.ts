@@ -6,14 +6,12 @@ import {
   familyOf,
   type Id,
   type Ip,
-  internal,
   invalid,
   type Log,
   type Mac,
   networkOf,
-  unavailable,
 } from '../../base/index.ts';
-import { isErrno, type Link, type NetlinkError, type Rtnl, readSysctl, writeSysctl } from '../../kernel/index.ts';
+import type { Link, NetlinkError, Rtnl } from '../../kernel/index.ts';
 import {
   type AttachSpec,
   blockOf,
@@ -23,10 +21,10 @@ import {
   type NetworkSetup,
   type Peer,
 } from '../../model/index.ts';
-import { macOfEndpoint, macOfNetwork } from '../address-mac.ts';
-import { overlayMark } from '../marks.ts';
+import { macOfEndpoint } from '../address-mac.ts';
 import { MTU_OPTION } from '../option-values.ts';
-import { type About, down } from '../sandbox-link-drift.ts';
+import type { About } from '../sandbox-link-drift.ts';
+import { directBridgeDrift, forward, makeGoodDirectBridge } from './direct-bridge.ts';
 import {
   type DirectTables,
   foreignTo,
@@ -51,9 +49,12 @@ export interface DirectPathDeps {
 }
 
 interface Live {
-  readonly subnet: Cidr;
+  readonly subnets: readonly Cidr[];
   underlayIndex: number;
-  readonly here: Map<Id, { readonly ip: Ip; readonly mac: Mac; readonly block: Cidr }>;
+  readonly here: Map<
+    Id,
+    { readonly addresses: readonly { readonly ip: Ip; readonly block: Cidr }[]; readonly mac: Mac }
+  >;
   readonly peers: Map<Id, Peer>;
   /** Nobody has told of other nodes' endpoints yet: the routes of before stay. */
   told: boolean;
@@ -63,9 +64,9 @@ interface Live {
 const UNDERLAY_LINK = 'underlayLink';
 
 /**
- * Direct routing: each node has a bridge without addresses with the endpoints of its block, and a route to each other node's
- * block. The bridge answers ARP for what is elsewhere (proxy_arp), so containers have the whole subnet on their link as with
- * VXLAN; who is here is told to the kernel, not asked for.
+ * Direct routing: each node has a bridge with the endpoints of its block, and a route to each other node's block. The bridge
+ * answers ARP and neighbour discovery for what is elsewhere (proxy_arp, proxy_ndp), so containers have the whole subnet on their
+ * link as with VXLAN; who is here is told to the kernel, not asked for.
  */
 export class DirectPath {
   readonly #deps: DirectPathDeps;
@@ -75,45 +76,53 @@ export class DirectPath {
     this.#deps = deps;
   }
 
+  /** Throws `invalid_underlay` when this node's address for others is not of the family that the network needs. */
+  check({ name, enableIpv6 }: Pick<NetworkRecord, 'name' | 'enableIpv6'>): void {
+    const address = this.#deps.underlay();
+    if (address !== undefined) assertFamily(address, { enableIpv6, failed: `cannot create network "${name}"` });
+  }
+
   /** Makes the network or completes what there is of it. Undone by {@link remove}, which is called when this throws, too. */
   makeGood(network: NetworkRecord, restoring: boolean): NetworkSetup {
     const { rtnl } = this.#deps;
-    const subnet = subnetOf(network);
+    const subnets = subnetsOf(network);
     const underlay = this.#findUnderlay(network, restoring);
     const mtu = mtuOf(network, underlay);
-    const taken = foreignTo(rtnl, subnet);
-    if (taken !== undefined && !restoring) {
+    for (const subnet of restoring ? [] : subnets) {
+      const taken = foreignTo(rtnl, subnet);
+      if (taken === undefined) continue;
       const failed = `cannot use network "${network.name}" on this host`;
       throw conflict('subnet_taken', `${failed}: its ${taken} is in the subnet ${cidrText(subnet)}`);
     }
-    this.#forward(network);
+    forward(network, this.#deps.ipForward);
     const live = this.#live.get(network.id) ?? {
-      ...{ subnet, underlayIndex: underlay.index, here: new Map(), peers: new Map(), told: !restoring },
+      ...{ subnets, underlayIndex: underlay.index, here: new Map(), peers: new Map(), told: !restoring },
     };
     live.underlayIndex = underlay.index;
     this.#live.set(network.id, live);
-    makeGoodBridge(rtnl, network, mtu);
+    makeGoodDirectBridge(rtnl, network, mtu);
     this.#report(network, this.#settle(network, live));
-    return { firewall: firewallOf(network, subnet, underlay), state: { [UNDERLAY_LINK]: underlay.name } };
+    return { firewall: firewallOf(network, underlay), state: { [UNDERLAY_LINK]: underlay.name } };
   }
 
   /** Its routes: the bridge goes as all do. Repeatable. */
   remove(network: NetworkRecord): void {
     this.#live.delete(network.id);
-    const subnet = subnetOf(network);
+    const subnets = subnetsOf(network);
+    const { rtnl } = this.#deps;
     removeRoutes(
-      this.#deps.rtnl,
-      ourRoutes(this.#deps.rtnl, ({ ip }) => cidrContains(subnet, ip)),
+      rtnl,
+      ourRoutes(rtnl, ({ ip }) => subnets.some((subnet) => cidrContains(subnet, ip))),
     );
   }
 
   /** Throws conflict `not_on_link` when packets to another node would need a router. */
-  assertReachable({ id, name }: NetworkRecord): void {
+  assertReachable({ id, name, enableIpv6 }: NetworkRecord): void {
     const live = this.#live.get(id);
     if (live === undefined) return;
     const { rtnl } = this.#deps;
     const astray = [...live.peers.values()].find(
-      ({ underlay }) => familyOf(underlay) !== 4 || !isOnLink(rtnl, underlay, live.underlayIndex),
+      ({ underlay }) => !carries(underlay, enableIpv6) || !isOnLink(rtnl, underlay, live.underlayIndex),
     );
     if (astray === undefined) return;
     const reason = `${astray.underlay}, which has containers on it, is not on the link that this host has to the others`;
@@ -129,21 +138,23 @@ export class DirectPath {
 
   /** Of before; touches nothing. */
   remember({ endpointId, network, ...rest }: AttachSpec): void {
-    const ip = rest.ipv4?.ip;
-    const block = ip === undefined ? undefined : blockOf(network, ip);
-    if (ip === undefined || block === undefined) return;
+    const addresses = ownAddresses(rest).flatMap((ip) => {
+      const block = blockOf(network, ip);
+      return block === undefined ? [] : [{ ip, block }];
+    });
     const mac = macOfEndpoint({ endpointId, network, ...rest });
-    this.#live.get(network.id)?.here.set(endpointId, { ip, mac, block });
+    this.#live.get(network.id)?.here.set(endpointId, { addresses, mac });
   }
 
   /** Repeatable. */
-  detached({ endpointId, network, ipv4 }: AttachSpec): void {
+  detached(spec: AttachSpec): void {
+    const { endpointId, network } = spec;
     const live = this.#live.get(network.id);
     live?.here.delete(endpointId);
     const bridge = this.#deps.rtnl.links.get(bridgeNameOf(network.id));
-    if (ipv4 === undefined || bridge === undefined) return;
-    const again = live !== undefined && [...live.here.values()].some(({ ip }) => ip === ipv4.ip);
-    if (!again) this.#deps.rtnl.neighbours.remove(bridge.index, ipv4.ip);
+    if (bridge === undefined) return;
+    const here = new Set(live === undefined ? [] : addressesHere(live).map(({ ip }) => ip));
+    for (const ip of ownAddresses(spec)) if (!here.has(ip)) this.#deps.rtnl.neighbours.remove(bridge.index, ip);
     if (live !== undefined) this.#report(network, this.#settle(network, live));
   }
 
@@ -159,14 +170,18 @@ export class DirectPath {
   changePeers(network: NetworkRecord, { set, remove }: PeerChange): void {
     const live = this.#live.get(network.id);
     if (live === undefined) return;
-    const before = beyondOf(network, live);
+    const before = { beyond: textOf(beyondOf(network, live)), proxies: proxiesOf(network, live) };
     for (const id of remove) live.peers.delete(id);
     for (const peer of set) {
       // The last that was set counts.
       live.peers.delete(peer.endpointId);
       live.peers.set(peer.endpointId, peer);
     }
-    if (textOf(before) !== textOf(beyondOf(network, live))) throwRefused(this.#settle(network, live));
+    const routed = before.beyond === textOf(beyondOf(network, live));
+    const refused = routed
+      ? this.#answerFor(network, before.proxies, proxiesOf(network, live))
+      : this.#settle(network, live);
+    throwRefused(refused);
   }
 
   verify(network: NetworkRecord): readonly Drift[] {
@@ -177,13 +192,7 @@ export class DirectPath {
     if (bridge?.kind !== 'bridge') return [{ ...about, kind: 'link', problem: 'missing', object: name }];
     const live = this.#live.get(network.id);
     return [
-      ...(bridge.flags.up ? [] : [down(name, about)]),
-      ...settingsOf(name).flatMap(({ key, value }): readonly Drift[] => {
-        const now = settingNow(key);
-        if (now === undefined || now === String(value)) return [];
-        const detail = `is ${now}, should be ${value}`;
-        return [{ ...about, kind: 'sysctl', problem: 'different', object: key.join('.'), detail }];
-      }),
+      ...directBridgeDrift(rtnl, network, bridge),
       ...(live === undefined || !live.told ? [] : tablesDrift(rtnl, tablesOf(network, live, bridge), about)),
     ];
   }
@@ -201,7 +210,7 @@ export class DirectPath {
   }
 
   #orphanRoutes(): ReturnType<typeof ourRoutes> {
-    const subnets = [...this.#live.values()].map(({ subnet }) => subnet);
+    const subnets = [...this.#live.values()].flatMap((live) => live.subnets);
     return ourRoutes(this.#deps.rtnl, ({ ip }) => !subnets.some((subnet) => cidrContains(subnet, ip)));
   }
 
@@ -220,16 +229,22 @@ export class DirectPath {
     this.#deps.log.error(context, `${failed}: direct routing needs all of them on one link`);
   }
 
+  /** News of endpoints in blocks that are known already, which is most of them. Returns what the kernel refused. */
+  #answerFor({ id }: NetworkRecord, before: ReadonlySet<Ip>, now: ReadonlySet<Ip>): readonly NetlinkError[] {
+    const { rtnl } = this.#deps;
+    const set = [...now].filter((ip) => !before.has(ip));
+    const remove = [...before].filter((ip) => !now.has(ip));
+    const bridge = set.length + remove.length === 0 ? undefined : rtnl.links.get(bridgeNameOf(id));
+    return bridge === undefined ? [] : rtnl.neighbours.changeProxies(bridge.index, { set, remove });
+  }
+
   #findUnderlay(network: NetworkRecord, restoring: boolean): Link {
     const { rtnl } = this.#deps;
     try {
       const { address, link } = findUnderlay(rtnl, this.#deps.underlay(), network);
-      if (familyOf(address) === 4) return link;
       const failed = `cannot use network "${network.name}" on this host`;
-      throw invalid(
-        'invalid_underlay',
-        `${failed}: direct routing is for IPv4, and its address for other nodes is ${address}`,
-      );
+      assertFamily(address, { enableIpv6: network.enableIpv6, failed });
+      return link;
     } catch (error) {
       // It may be on its way back: what runs goes on as it was.
       const before = restoring ? network.driverState?.[UNDERLAY_LINK] : undefined;
@@ -238,18 +253,28 @@ export class DirectPath {
       return link;
     }
   }
-
-  #forward({ name }: NetworkRecord): void {
-    if (readSysctl('net.ipv4.ip_forward') === '1') return;
-    if (this.#deps.ipForward) writeSysctl('net.ipv4.ip_forward', 1);
-    else throw unavailable('no_forwarding', `cannot use network "${name}" on this host: net.ipv4.ip_forward is off`);
-  }
 }
 
-function subnetOf({ name, pools }: NetworkRecord): Cidr {
-  const pool = pools.find(({ family }) => family === 4);
-  if (pool === undefined) throw internal('subnet_missing', `network "${name}" has no IPv4 subnet`);
-  return networkOf(pool.subnet);
+function ownAddresses({ ipv4, ipv6 }: Pick<AttachSpec, 'ipv4' | 'ipv6'>): readonly Ip[] {
+  return [ipv4, ipv6].flatMap((cidr) => (cidr === undefined ? [] : [cidr.ip]));
+}
+
+/** IPv4 may go by way of an IPv6 address, IPv6 not by way of an IPv4 address. */
+function carries(underlay: Ip, enableIpv6: boolean): boolean {
+  return familyOf(underlay) === 6 || !enableIpv6;
+}
+
+function assertFamily(
+  address: Ip,
+  { enableIpv6, failed }: { readonly enableIpv6: boolean; readonly failed: string },
+): void {
+  if (carries(address, enableIpv6)) return;
+  const needed = 'direct routing of IPv6 goes by IPv6 addresses of the hosts (--cluster-advertise)';
+  throw invalid('invalid_underlay', `${failed}: ${needed}, and this host's for the others is ${address}`);
+}
+
+function subnetsOf({ pools }: NetworkRecord): readonly Cidr[] {
+  return pools.map(({ subnet }) => networkOf(subnet));
 }
 
 function mtuOf(network: NetworkRecord, underlay: Link): number {
@@ -259,68 +284,48 @@ function mtuOf(network: NetworkRecord, underlay: Link): number {
   throw invalid('invalid_mtu', `invalid value "${mtu}" of option "${MTU_OPTION}" on this host: ${bears}`);
 }
 
-function firewallOf(network: NetworkRecord, subnet: Cidr, underlay: Link): readonly FirewallEntry[] {
-  return network.pools.map((pool) => ({ ...poolEntry(network, pool), beyond: { link: underlay.name, subnet } }));
-}
-
-/** The host has no address there, and answers for what is on other nodes at once. */
-function settingsOf(bridge: string): readonly { readonly key: readonly string[]; readonly value: number }[] {
-  return [
-    { key: ['net', 'ipv4', 'conf', bridge, 'arp_ignore'], value: 8 },
-    { key: ['net', 'ipv4', 'conf', bridge, 'proxy_arp'], value: 1 },
-    { key: ['net', 'ipv4', 'conf', bridge, 'send_redirects'], value: 0 },
-    { key: ['net', 'ipv4', 'neigh', bridge, 'proxy_delay'], value: 0 },
-    { key: ['net', 'ipv6', 'conf', bridge, 'disable_ipv6'], value: 1 },
-  ];
-}
-
-function settingNow(key: readonly string[]): string | undefined {
-  try {
-    return readSysctl(key);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-function makeGoodBridge(rtnl: Rtnl, network: NetworkRecord, mtu: number): void {
-  const name = bridgeNameOf(network.id);
-  const found = rtnl.links.get(name);
-  if (found !== undefined && found.kind !== 'bridge') {
-    throw conflict('link_name_taken', `cannot use network "${network.name}": link ${name} is there and is no bridge`);
-  }
-  const { index } = found ?? rtnl.links.createBridge({ name, mac: macOfNetwork(network.id), multicastSnooping: false });
-  rtnl.links.set(index, { alias: overlayMark(network.id), ipv6AddressGeneration: 'none', mtu });
-  for (const { key, value } of settingsOf(name)) {
-    try {
-      writeSysctl(key, value);
-    } catch (error) {
-      // A kernel without IPv6 has nothing to turn off.
-      if (!isErrno(error, 'ENOENT')) throw error;
-    }
-  }
-  rtnl.links.set(index, { up: true });
+function firewallOf(network: NetworkRecord, underlay: Link): readonly FirewallEntry[] {
+  return network.pools.map((pool) => {
+    const entry = poolEntry(network, pool);
+    return { ...entry, beyond: { link: underlay.name, subnet: entry.subnet } };
+  });
 }
 
 function tablesOf(network: NetworkRecord, live: Live, bridge: Link): DirectTables {
-  const here = [...live.here.values()];
   return {
-    ...{ subnet: live.subnet, bridgeIndex: bridge.index, underlayIndex: live.underlayIndex },
-    here: [...new Map(here.map(({ block }) => [cidrText(block), block])).values()],
+    ...{ subnets: live.subnets, bridgeIndex: bridge.index, underlayIndex: live.underlayIndex },
+    here: [...new Map(addressesHere(live).map(({ block }) => [cidrText(block), block])).values()],
     beyond: beyondOf(network, live),
-    neighbours: new Map(here.map(({ ip, mac }) => [ip, mac])),
+    neighbours: new Map(addressesHere(live).map(({ ip, mac }) => [ip, mac])),
+    proxies: proxiesOf(network, live),
   };
 }
 
+function addressesHere({ here }: Live): readonly { readonly ip: Ip; readonly mac: Mac; readonly block: Cidr }[] {
+  return [...here.values()].flatMap(({ addresses, mac }) => addresses.map((address) => ({ ...address, mac })));
+}
+
 /** A block that is ours is ours, whatever late news say. */
-function beyondOf(network: NetworkRecord, { here, peers }: Live): DirectTables['beyond'] {
+function beyondOf(network: NetworkRecord, live: Live): DirectTables['beyond'] {
   const beyond = new Map<string, { readonly block: Cidr; readonly underlay: Ip }>();
-  for (const { ipv4, underlay } of peers.values()) {
-    const block = ipv4 === undefined ? undefined : blockOf(network, ipv4);
-    if (block !== undefined && familyOf(underlay) === 4) beyond.set(cidrText(block), { block, underlay });
+  for (const { ipv4, ipv6, underlay } of live.peers.values()) {
+    for (const ip of [ipv4, ipv6]) {
+      const block = ip === undefined ? undefined : blockOf(network, ip);
+      if (ip === undefined || block === undefined || !carries(underlay, familyOf(ip) === 6)) continue;
+      beyond.set(cidrText(block), { block, underlay });
+    }
   }
-  for (const { block } of here.values()) beyond.delete(cidrText(block));
+  for (const { block } of addressesHere(live)) beyond.delete(cidrText(block));
   return beyond;
+}
+
+function proxiesOf(network: NetworkRecord, live: Live): ReadonlySet<Ip> {
+  const own = new Set(addressesHere(live).map(({ block }) => cidrText(block)));
+  const beyond = [...live.peers.values()].flatMap(({ ipv6 }) => {
+    const block = ipv6 === undefined ? undefined : blockOf(network, ipv6);
+    return ipv6 === undefined || block === undefined || own.has(cidrText(block)) ? [] : [ipv6];
+  });
+  return new Set(beyond);
 }
 
 function textOf(beyond: DirectTables['beyond']): string {

@@ -13,6 +13,7 @@ import { type Link, type NetlinkError, openNetns, type Rtnl } from '../../kernel
 import type {
   Attachment,
   AttachSpec,
+  BlockPrefixes,
   Drift,
   DriverNetworkRequest,
   DriverTraits,
@@ -111,7 +112,10 @@ export class OverlayDriver implements NetworkDriver {
   validate(request: DriverNetworkRequest): void {
     const options = parseOverlayOptions(request.options);
     checkMtu(options.mtu, request.enableIpv6);
-    if (options.direct !== undefined) checkDirect(options, request);
+    if (options.direct !== undefined) {
+      checkDirect(options, request);
+      this.#direct.check(request);
+    }
     if (options.encrypted) this.#requireEncryption(request.name).requireSupport();
   }
 
@@ -120,9 +124,8 @@ export class OverlayDriver implements NetworkDriver {
     return { needed: direct === undefined, ...(vni === undefined ? {} : { chosen: vni }) };
   }
 
-  nodeBlocks({ options }: DriverNetworkRequest): { readonly prefix?: number } | undefined {
-    const { direct } = parseOverlayOptions(options);
-    return direct && (direct.block === undefined ? {} : { prefix: direct.block });
+  nodeBlocks({ options }: DriverNetworkRequest): BlockPrefixes | undefined {
+    return parseOverlayOptions(options).direct;
   }
 
   async createNetwork(network: NetworkRecord): Promise<NetworkSetup> {

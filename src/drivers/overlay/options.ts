@@ -1,5 +1,5 @@
-import { invalid } from '../../base/index.ts';
-import type { DriverNetworkRequest } from '../../model/index.ts';
+import { familyOf, invalid } from '../../base/index.ts';
+import type { BlockPrefixes, DriverNetworkRequest } from '../../model/index.ts';
 import {
   badOption,
   booleanOption,
@@ -17,9 +17,17 @@ export const VNI_OPTION = `${OVERLAY}vxlanid_list`;
 export const ENCRYPTED_OPTION = 'encrypted';
 export const MODE_OPTION = 'com.fairway.overlay.mode';
 export const BLOCK_OPTION = 'com.fairway.overlay.block';
-const KNOWN: ReadonlySet<string> = new Set([VNI_OPTION, ANTI_SPOOFING_OPTION, MODE_OPTION, BLOCK_OPTION]);
+export const BLOCK6_OPTION = 'com.fairway.overlay.block6';
+const KNOWN: ReadonlySet<string> = new Set([
+  VNI_OPTION,
+  ANTI_SPOOFING_OPTION,
+  MODE_OPTION,
+  BLOCK_OPTION,
+  BLOCK6_OPTION,
+]);
 /** Which fit, the subnet says. */
 const BLOCK_RANGE = { min: 1, max: 32 } as const;
+const BLOCK6_RANGE = { min: 1, max: 128 } as const;
 /** 24 bits; 0 is for those who have no identifier. */
 const VNI_RANGE = { min: 1, max: 0xff_ff_ff } as const;
 
@@ -30,10 +38,10 @@ export interface OverlayOptions {
   readonly vni: number | undefined;
   readonly encrypted: boolean;
   /**
-   * Containers' packets go as they are, by routes, to the block of addresses that each node has. `block`: prefix length of these.
-   * Absent: by VXLAN.
+   * Containers' packets go as they are, by routes, to the block of addresses that each node has. `prefix`, `prefix6`: lengths of
+   * these. Absent: by VXLAN.
    */
-  readonly direct: { readonly block: number | undefined } | undefined;
+  readonly direct: BlockPrefixes | undefined;
   /** Ports send nothing but what is their own. */
   readonly antiSpoofing: boolean;
 }
@@ -51,10 +59,16 @@ export function parseOverlayOptions(labels: Labels): OverlayOptions {
 }
 
 function directOption(labels: Labels): OverlayOptions['direct'] {
-  const block = numberOption(labels, BLOCK_OPTION, BLOCK_RANGE);
-  if (wordOption(labels, MODE_OPTION, ['vxlan', 'direct']) === 'direct') return { block };
-  if (block === undefined) return undefined;
-  throw badOption(BLOCK_OPTION, String(block), `only networks with ${MODE_OPTION}=direct have blocks`);
+  const prefix = numberOption(labels, BLOCK_OPTION, BLOCK_RANGE);
+  const prefix6 = numberOption(labels, BLOCK6_OPTION, BLOCK6_RANGE);
+  if (wordOption(labels, MODE_OPTION, ['vxlan', 'direct']) === 'direct') {
+    return { ...(prefix === undefined ? {} : { prefix }), ...(prefix6 === undefined ? {} : { prefix6 }) };
+  }
+  for (const option of [BLOCK_OPTION, BLOCK6_OPTION]) {
+    const value = labels[option];
+    if (value !== undefined) throw badOption(option, value, `only networks with ${MODE_OPTION}=direct have blocks`);
+  }
+  return undefined;
 }
 
 /** Docker's clients write `--opt encrypted` without a value. */
@@ -80,15 +94,17 @@ export function checkMtu(mtu: number | undefined, enableIpv6: boolean): void {
 
 /** Throws what direct routing cannot do, in the options and in the subnets. */
 export function checkDirect(
-  { encrypted, vni }: OverlayOptions,
+  { encrypted, vni, direct }: OverlayOptions,
   { name, enableIpv4, enableIpv6, pools }: Pick<DriverNetworkRequest, 'name' | 'enableIpv4' | 'enableIpv6' | 'pools'>,
 ): void {
   const refused = (reason: string): Error =>
     invalid('invalid_option', `cannot use option "${MODE_OPTION}=direct" for network "${name}": ${reason}`);
   if (encrypted) throw refused(`there is no encryption without frames between hosts (option "${ENCRYPTED_OPTION}")`);
   if (vni !== undefined) throw refused(`it has no VXLAN network identifier (option "${VNI_OPTION}")`);
-  if (enableIpv6 || !enableIpv4) throw refused('it is for IPv4 alone');
-  if (pools.length > 1) throw refused('it takes one subnet');
+  if (!enableIpv4 && direct?.prefix !== undefined) throw refused(`it has no IPv4 (option "${BLOCK_OPTION}")`);
+  if (!enableIpv6 && direct?.prefix6 !== undefined) throw refused(`it has no IPv6 (option "${BLOCK6_OPTION}")`);
+  const families = pools.flatMap(({ subnet }) => (subnet === undefined ? [] : [familyOf(subnet.ip)]));
+  if (new Set(families).size < families.length) throw refused('it takes one subnet of each family');
   if (pools.some(({ ipRange }) => ipRange !== undefined))
     throw refused('hosts have blocks of the whole subnet, no range');
 }

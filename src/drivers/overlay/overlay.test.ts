@@ -110,16 +110,21 @@ describe('options of an overlay network', () => {
     const check = (labels: Readonly<Record<string, string>>, more: Partial<Parameters<typeof checkDirect>[1]> = {}) =>
       checkDirect(parseOverlayOptions({ ...mode, ...labels }), { ...request, ...more });
     check({ 'com.fairway.overlay.block': '26', 'com.docker.network.driver.mtu': '9000' });
-    assert.deepEqual(parseOverlayOptions({ ...mode, 'com.fairway.overlay.block': '26' }).direct, { block: 26 });
+    assert.deepEqual(parseOverlayOptions({ ...mode, 'com.fairway.overlay.block': '26' }).direct, { prefix: 26 });
     assert.equal(parseOverlayOptions({ 'com.fairway.overlay.mode': 'vxlan' }).direct, undefined);
     assert.throws(() => check({ encrypted: '' }), /cannot use option .*direct" for network "net": .*encrypt/);
     assert.throws(
       () => check({ 'com.docker.network.driver.overlay.vxlanid_list': '4200' }),
       /VXLAN network identifier/,
     );
-    assert.throws(() => check({}, { enableIpv6: true }), /IPv4 alone/);
-    assert.throws(() => check({}, { enableIpv4: false }), /IPv4 alone/);
-    assert.throws(() => check({}, { pools: [{}, {}] }), /one subnet/);
+    const subnets = (...texts: string[]) => ({ pools: texts.map((text) => ({ subnet: parseCidr(text) })) });
+    check({}, { enableIpv6: true, ...subnets('10.0.0.0/24', 'fd00::/64') });
+    assert.throws(() => check({}, subnets('10.0.0.0/24', '10.0.1.0/24')), /one subnet of each family/);
+    const [block, block6] = [{ 'com.fairway.overlay.block': '26' }, { 'com.fairway.overlay.block6': '80' }];
+    check({ ...block, ...block6 }, { enableIpv6: true });
+    assert.throws(() => check(block6), /it has no IPv6/);
+    assert.throws(() => check(block, { enableIpv4: false, enableIpv6: true }), /it has no IPv4/);
+    assert.throws(() => parseOverlayOptions(block6), /only networks with .*direct have/);
     assert.throws(() => check({}, { pools: [{ ipRange: parseCidr('10.0.0.0/25') }] }), /blocks of the whole subnet/);
     assert.throws(() => parseOverlayOptions({ 'com.fairway.overlay.block': '26' }), /only networks with .*direct have/);
     assert.throws(() => parseOverlayOptions({ 'com.fairway.overlay.mode': 'gre' }), /one of vxlan, direct/);

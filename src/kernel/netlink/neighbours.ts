@@ -113,6 +113,40 @@ export class Neighbours {
     return ([4, 6] as const).flatMap((family) => this.#dump(family, linkIndex));
   }
 
+  /**
+   * Addresses that neighbour discovery (IPv6, with `proxy_ndp`) answers for on a link: begins and ends answering for many. Returns
+   * what the kernel refused; ending what is not there is no failure.
+   */
+  changeProxies(
+    linkIndex: number,
+    { set = [], remove = [] }: { readonly set?: readonly Ip[]; readonly remove?: readonly Ip[] },
+  ): readonly NetlinkError[] {
+    const create = c.NLM_F_REQUEST | c.NLM_F_CREATE | c.NLM_F_REPLACE;
+    const failures = this.#socket.changeAll(
+      [
+        ...remove.map((ip) => proxyMessage(new MessageWriter(c.RTM_DELNEIGH, c.NLM_F_REQUEST), { linkIndex, ip })),
+        ...set.map((ip) => proxyMessage(new MessageWriter(c.RTM_NEWNEIGH, create), { linkIndex, ip })),
+      ],
+      `change ${remove.length + set.length} addresses that are answered for`,
+    );
+    return failures
+      .filter(({ index, error }) => index >= remove.length || !isErrno(error, 'ENOENT'))
+      .map(({ error }) => error);
+  }
+
+  /** IPv6 addresses that a link is answered for on. */
+  listProxies(linkIndex: number): Ip[] {
+    const request = (): MessageWriter =>
+      new MessageWriter(c.RTM_GETNEIGH, c.NLM_F_REQUEST | c.NLM_F_DUMP)
+        .raw(neighbourHeader({ family: afOf(6), linkIndex: 0, flags: c.NTF_PROXY }))
+        .u32(c.NDA_IFINDEX, linkIndex);
+    const found = this.#socket.dump(request, 'list addresses that are answered for', (reply) =>
+      reply.type === c.RTM_NEWNEIGH ? decodeNeighbour(reply) : undefined,
+    );
+    // Older kernels tell of all links.
+    return found.filter((one) => one.linkIndex === linkIndex).map(({ ip }) => ip);
+  }
+
   #dump(family: IpFamily, linkIndex: number | undefined): Neighbour[] {
     const request = (): MessageWriter => {
       const write = new MessageWriter(c.RTM_GETNEIGH, c.NLM_F_REQUEST | c.NLM_F_DUMP);
@@ -142,6 +176,12 @@ function removalMessage(
   { linkIndex, ip }: Pick<NeighbourSpec, 'linkIndex' | 'ip'>,
 ): MessageWriter {
   return write.raw(neighbourHeader({ family: afOfIp(ip), linkIndex })).bytes(c.NDA_DST, ipBytes(ip));
+}
+
+function proxyMessage(write: MessageWriter, { linkIndex, ip }: Pick<NeighbourSpec, 'linkIndex' | 'ip'>): MessageWriter {
+  return write
+    .raw(neighbourHeader({ family: afOfIp(ip), linkIndex, flags: c.NTF_PROXY }))
+    .bytes(c.NDA_DST, ipBytes(ip));
 }
 
 /** struct ndmsg. */

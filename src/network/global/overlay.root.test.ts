@@ -13,6 +13,8 @@ import { KernelFaults } from '../testing/kernel-faults.ts';
 if (inOwnNamespaces(import.meta.filename)) {
   const HERE = parseIp('192.0.2.1');
   const THERE = parseIp('192.0.2.2');
+  const HERE6 = parseIp('2001:db8::1');
+  const THERE6 = parseIp('2001:db8::2');
   const MAC = parseMac('02:42:0a:00:00:77');
   const LATE_MAC = parseMac('02:42:0a:00:00:78');
   const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
@@ -166,6 +168,47 @@ if (inOwnNamespaces(import.meta.filename)) {
         for (const one of [cluster, later, other]) await one?.close();
       }
       assert.equal(routes(), '');
+    });
+
+    it('with direct routing of both families has a block of each, by the IPv6 addresses of the hosts', async () => {
+      run(`ip addr replace ${HERE6}/64 dev under0 nodad`);
+      const shared = new MemoryCluster();
+      const [cluster, other] = [node(shared, 'here', HERE6), node(shared, 'there', THERE6)];
+      other.start([]);
+      const lab = await NetworkLab.start({
+        cluster,
+        drivers: ({ rtnl, discarded }) => [new OverlayDriver({ rtnl, discarded, underlay: () => HERE6 })],
+      });
+      const routes = (family: 4 | 6): string => run(`ip -${family} route show proto 70`);
+      try {
+        await eventually(() => assert.ok(cluster.reachable && other.reachable));
+        const { network } = await lab.networking.networks.create({
+          ...{ name: 'net', driver: 'overlay', internal: true, enableIpv6: true },
+          options: { 'com.fairway.overlay.mode': 'direct', 'com.fairway.overlay.block6': '96' },
+          ipam: { pools: [{ subnet: parseCidr('10.66.0.0/24') }, { subnet: parseCidr('fd66::/64') }] },
+        });
+        const sandbox = await lab.sandbox();
+        await lab.attach(sandbox, 'net', 'one');
+        const endpoint = { endpointId: newId(), network, name: 'two', dnsNames: ['two'], macOf: () => MAC };
+        const joined = await other.join(endpoint);
+        assert.deepEqual([joined.ipv4?.ip, joined.ipv6?.ip], ['10.66.0.16', 'fd66::1:0:0']);
+        const reconciler = lab.networking.reconciler(() => undefined);
+        await eventually(async () => {
+          assert.match(routes(4), /^10\.66\.0\.16\/28 via inet6 2001:db8::2 dev under0/m);
+          assert.match(routes(6), /^fd66::1:0:0\/96 via 2001:db8::2 dev under0/m);
+          assert.match(routes(6), /^fd66::\/96 dev ov-/m);
+          assert.match(run('ip -6 neigh show proxy'), /^fd66::1:0:0 dev ov-/m);
+          assert.deepEqual(await reconciler.verify(), []);
+        });
+        await other.leave(network.id, endpoint.endpointId);
+        await eventually(() => assert.doesNotMatch(routes(6), / via /));
+        await lab.networking.sandboxes.close(sandbox);
+        assert.equal((await shared.open().list('blocks/')).length, 0);
+      } finally {
+        await lab[Symbol.asyncDispose]();
+        for (const one of [cluster, other]) await one.close();
+      }
+      assert.equal(routes(4) + routes(6), '');
     });
   });
 }

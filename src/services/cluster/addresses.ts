@@ -1,4 +1,13 @@
-import { type Cidr, forbidden, type Id, type Ip, type IpFamily, invalid, unavailable } from '../../base/index.ts';
+import {
+  type Cidr,
+  familyOf,
+  forbidden,
+  type Id,
+  type Ip,
+  type IpFamily,
+  invalid,
+  unavailable,
+} from '../../base/index.ts';
 import type { NetworkRecord } from '../../model/index.ts';
 import { PoolAddresses, spanOf } from '../ipam/index.ts';
 
@@ -6,8 +15,8 @@ export interface ChooseOptions {
   readonly avoid: ReadonlySet<Ip>;
   /** Of how many free ones to pass over at random, so that nodes that contend do not meet again: 0, lowest first. */
   readonly passOver: number;
-  /** IPv4: only of these. Absent: of the whole network. */
-  readonly within?: Cidr | undefined;
+  /** Only of these; a family without one: of the whole network. */
+  readonly within: readonly Cidr[];
 }
 
 /**
@@ -62,7 +71,8 @@ export class KnownAddresses {
   choose(family: IpFamily, endpointId: Id, { avoid, passOver, within }: ChooseOptions): Cidr | undefined {
     const pools = this.#pools.filter((pool) => pool.family === family);
     if (pools.length === 0) return undefined;
-    const range = within !== undefined && family === 4 ? spanOf(within) : undefined;
+    const block = within.find(({ ip }) => familyOf(ip) === family);
+    const range = block === undefined ? undefined : spanOf(block);
     const passed: (readonly [PoolAddresses, Ip])[] = [];
     try {
       let left = passOver;

@@ -4,6 +4,8 @@ import {
   cidrContains,
   cidrText,
   FairwayError,
+  familyOf,
+  firstIp,
   forbidden,
   type Id,
   type Ip,
@@ -14,36 +16,51 @@ import {
 } from '../../base/index.ts';
 import {
   BLOCK,
+  BLOCK6,
+  type BlockPrefixes,
   blockOf,
   type ClusterStore,
   type NetworkPool,
   type NetworkRecord,
   type StoreOperation,
+  type Versioned,
 } from '../../model/index.ts';
 import { keys, leafOf, type StoredBlock } from './keys.ts';
 
 type BlockNetwork = Pick<NetworkRecord, 'id' | 'name' | 'pools' | 'driverState'>;
 
 /** Two addresses at least, beside those that a subnet's ends cannot give away. */
-const SMALLEST_PREFIX = 30;
-/** Sixteen nodes at least, and no more addresses for one than it has use for. */
+const SMALLEST_BITS = 2;
+/** Sixteen nodes at least. */
 const NODES_BITS = 4;
-const LARGEST_PREFIX = 24;
+/** No more addresses for a node than it has use for. */
+const LARGEST_PREFIX = { 4: 24, 6: 112 } as const;
+/** IPv6: more nodes than that nobody has, and short addresses are easier to read. */
+const MOST_NODES_BITS = 16;
 
 /**
- * Prefix length of a new network's blocks: as wished, or as fits the subnet. Throws `invalid_block` when fewer than two blocks
- * fit, or a block would have too few addresses.
+ * The `driverState` of a new network: prefix lengths of its blocks, as wished, or as fits the subnets. Throws `invalid_block` when
+ * fewer than two blocks fit, or a block would have too few addresses.
  */
-export function blockPrefixFor(pools: readonly NetworkPool[], wished: number | undefined): number {
-  const subnet = pools.find(({ family }) => family === 4)?.subnet;
-  if (subnet === undefined) throw invalid('invalid_block', 'blocks of nodes need an IPv4 subnet');
-  const fitting = Math.min(Math.max(subnet.prefix + NODES_BITS, LARGEST_PREFIX), SMALLEST_PREFIX);
+export function blockState(pools: readonly NetworkPool[], wished: BlockPrefixes): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    pools.map(({ family, subnet }) => {
+      const prefix = prefixFor(subnet, family === 4 ? wished.prefix : wished.prefix6);
+      return [family === 4 ? BLOCK : BLOCK6, prefix];
+    }),
+  );
+}
+
+function prefixFor(subnet: Cidr, wished: number | undefined): number {
+  const family = familyOf(subnet.ip);
+  const longest = bitsOf(family) - SMALLEST_BITS;
+  const few = Math.max(subnet.prefix + NODES_BITS, LARGEST_PREFIX[family]);
+  const fitting = Math.min(few, longest, family === 4 ? longest : subnet.prefix + MOST_NODES_BITS);
   const prefix = wished ?? fitting;
-  if (prefix > subnet.prefix && prefix <= SMALLEST_PREFIX) return prefix;
-  const longest = `from ${subnet.prefix + 1} to ${SMALLEST_PREFIX}`;
+  if (prefix > subnet.prefix && prefix <= longest) return prefix;
   throw invalid(
     'invalid_block',
-    `subnet ${cidrText(subnet)} cannot be divided into blocks of prefix length ${prefix}: it must be ${longest}`,
+    `subnet ${cidrText(subnet)} cannot be divided into blocks of prefix length ${prefix}: it must be from ${subnet.prefix + 1} to ${longest}`,
   );
 }
 
@@ -65,44 +82,66 @@ export class NodeBlocks {
   }
 
   /**
-   * This node's, else the one that has the wanted address, else the lowest free one after `passOver` others. Undefined: the
-   * network has none.
+   * One of each family of which the network has blocks: this node's, else the one that has the wanted address, else the lowest
+   * free one after `passOver` others.
    */
   async find(
     network: BlockNetwork,
-    { wanted, passOver }: { readonly wanted?: Ip | undefined; readonly passOver: number },
-  ): Promise<NodeBlock | undefined> {
-    const subnet = network.pools.find(({ family }) => family === 4)?.subnet;
-    if (subnet === undefined || blockOf(network, subnet.ip) === undefined) return undefined;
+    { wanted, passOver }: { readonly wanted: readonly Ip[]; readonly passOver: number },
+  ): Promise<readonly NodeBlock[]> {
+    const subnets = network.pools.map(({ subnet }) => subnet).filter(({ ip }) => blockOf(network, ip) !== undefined);
+    if (subnets.length === 0) return [];
     const rows = await this.#store.list<StoredBlock>(keys.blocksOf(network.id));
-    const own = rows.find(({ value }) => value.nodeId === this.#selfId);
+    return subnets.map((subnet) => {
+      const ip = wanted.find((one) => cidrContains(subnet, one));
+      return this.#choose(network, subnet, { rows, wanted: ip, passOver });
+    });
+  }
+
+  #choose(
+    network: BlockNetwork,
+    subnet: Cidr,
+    {
+      rows,
+      wanted,
+      passOver,
+    }: {
+      readonly rows: readonly Versioned<StoredBlock>[];
+      readonly wanted: Ip | undefined;
+      readonly passOver: number;
+    },
+  ): NodeBlock {
+    const own = rows.find(({ key, value }) => value.nodeId === this.#selfId && cidrContains(subnet, leafOf(key) as Ip));
     if (own !== undefined) {
       const cidr = blockOf(network, leafOf(own.key) as Ip) ?? subnet;
-      if (wanted !== undefined && cidrContains(subnet, wanted) && !cidrContains(cidr, wanted)) {
+      if (wanted !== undefined && !cidrContains(cidr, wanted)) {
         throw refused(network, wanted, `this host has ${cidrText(cidr)}`);
       }
       return { cidr, revision: own.revision };
     }
     const taken = new Set(rows.map(({ key }) => leafOf(key)));
-    if (wanted === undefined || !cidrContains(subnet, wanted)) {
-      return { cidr: lowestFree(network, subnet, { taken, passOver }), revision: 0 };
-    }
+    if (wanted === undefined) return { cidr: lowestFree(network, subnet, { taken, passOver }), revision: 0 };
     const cidr = blockOf(network, wanted) ?? subnet;
     if (taken.has(cidr.ip)) throw refused(network, wanted, `another host has ${cidrText(cidr)}`);
     return { cidr, revision: 0 };
   }
 
   /** Put with every endpoint, so that it is bound to the same lease, and gone from nobody who has just joined. */
-  claim(networkId: Id, { cidr, revision }: NodeBlock): StoreOperation {
+  claim(networkId: Id, blocks: readonly NodeBlock[]): readonly StoreOperation[] {
     const value: StoredBlock = { nodeId: this.#selfId };
-    return { put: keys.block(networkId, cidr), value, expect: revision };
+    return blocks.map(({ cidr, revision }) => ({ put: keys.block(networkId, cidr), value, expect: revision }));
   }
 
-  /** That of an endpoint that runs: undefined when another node has it. */
-  async findAgain(networkId: Id, cidr: Cidr): Promise<NodeBlock | undefined> {
-    const row = await this.#store.get<StoredBlock>(keys.block(networkId, cidr));
-    if (row === undefined) return { cidr, revision: 0 };
-    return row.value.nodeId === this.#selfId ? { cidr, revision: row.revision } : undefined;
+  /** Those of an endpoint that runs: undefined when another node has one. */
+  async findAgain(networkId: Id, cidrs: readonly Cidr[]): Promise<readonly NodeBlock[] | undefined> {
+    const found = await Promise.all(
+      cidrs.map(async (cidr): Promise<NodeBlock | undefined> => {
+        const row = await this.#store.get<StoredBlock>(keys.block(networkId, cidr));
+        if (row === undefined) return { cidr, revision: 0 };
+        return row.value.nodeId === this.#selfId ? { cidr, revision: row.revision } : undefined;
+      }),
+    );
+    return found.includes(undefined) ? undefined : found.filter((block) => block !== undefined);
   }
 
   /** Nobody of this node is on the network. */
@@ -125,14 +164,15 @@ function lowestFree(
   subnet: Cidr,
   { taken, passOver }: { readonly taken: ReadonlySet<string>; readonly passOver: number },
 ): Cidr {
-  const prefix = Number(network.driverState?.[BLOCK]);
-  const size = 2n ** BigInt(bitsOf(4) - prefix);
-  const first = ipToBigInt(subnet.ip) & -(2n ** BigInt(bitsOf(4) - subnet.prefix));
+  const prefix = blockOf(network, subnet.ip)?.prefix ?? subnet.prefix;
+  const family = familyOf(subnet.ip);
+  const size = 2n ** BigInt(bitsOf(family) - prefix);
+  const first = ipToBigInt(firstIp(subnet));
   const count = 2 ** (prefix - subnet.prefix);
   let last: Cidr | undefined;
   let left = passOver;
   for (let at = 0; at < count && left >= 0; at += 1) {
-    const ip = ipFromBigInt(first + BigInt(at) * size, 4);
+    const ip = ipFromBigInt(first + BigInt(at) * size, family);
     if (taken.has(ip)) continue;
     last = { ip, prefix };
     left -= 1;

@@ -1,4 +1,5 @@
 import {
+  type Cidr,
   type Clock,
   Emitter,
   FairwayError,
@@ -9,7 +10,6 @@ import {
   unavailable,
 } from '../../base/index.ts';
 import {
-  BLOCK,
   blockOf,
   type ClusterEndpoint,
   type ClusterStore,
@@ -17,8 +17,8 @@ import {
   type StoreLease,
   type StoreOperation,
 } from '../../model/index.ts';
-import { addressInUse } from './addresses.ts';
-import { type NodeBlock, NodeBlocks } from './blocks.ts';
+import { addressInUse, type ChooseOptions } from './addresses.ts';
+import { NodeBlocks } from './blocks.ts';
 import { endpointOfKey, keys, networkOfBlockKey, type StoredAddress } from './keys.ts';
 import type { NetworkView, NetworkViews } from './network-view.ts';
 import { addressesOf } from './network-view.ts';
@@ -159,12 +159,13 @@ export class Claims {
       if (network === undefined || network.removing !== undefined) network = await networks.look(view.id);
       if (network === undefined || network.removing !== undefined) throw networkGone(request.network.name);
       const passOver = this.#passOver(attempt);
-      const block = await this.#blocks.find(request.network, { wanted: request.ipv4, passOver });
-      const endpoint = this.#choose(request, view, { passOver, block });
+      const wanted = [request.ipv4, request.ipv6].filter((ip) => ip !== undefined);
+      const blocks = await this.#blocks.find(request.network, { wanted, passOver });
+      const endpoint = this.#choose(request, view, { passOver, within: blocks.map(({ cidr }) => cidr) });
       this.#pending.set(endpoint.endpointId, endpoint);
       const revision = await this.#claim(endpoint, [
         { check: keys.network(view.id), expect: network.revision },
-        ...(block === undefined ? [] : [this.#blocks.claim(view.id, block)]),
+        ...this.#blocks.claim(view.id, blocks),
       ]);
       if (revision !== undefined) {
         const own = { endpoint, revision, addressRevision: revision, changed: false };
@@ -190,10 +191,10 @@ export class Claims {
   #choose(
     request: JoinRequest,
     view: NetworkView,
-    { passOver, block }: { readonly passOver: number; readonly block: NodeBlock | undefined },
+    { passOver, within }: Pick<ChooseOptions, 'passOver' | 'within'>,
   ): ClusterEndpoint {
     const { endpointId, name, dnsNames, network } = request;
-    const options = { avoid: new Set(request.avoid ?? []), passOver, within: block?.cidr };
+    const options = { avoid: new Set(request.avoid ?? []), passOver, within };
     const chosen: ClusterEndpoint['ipv4'][] = [];
     try {
       for (const family of [4, 6] as const) {
@@ -272,8 +273,9 @@ export class Claims {
         this.#taken.emit(endpoint);
         return;
       }
-      const block = await this.#blockAgain(network.network, endpoint);
-      if (block === 'taken') {
+      const cidrs = blocksWith(network.network, endpoint);
+      const blocks = await this.#blocks.findAgain(networkId, cidrs);
+      if (blocks === undefined) {
         this.#own.delete(endpointId);
         this.#taken.emit(endpoint);
         return;
@@ -281,8 +283,7 @@ export class Claims {
       const expected = new Map([there, ...rows].flatMap((row) => (row === undefined ? [] : [[row.key, row.revision]])));
       const operations = claimOf(own.endpoint, (key) => expected.get(key) ?? 0);
       const check = { check: keys.network(networkId), expect: network.revision };
-      const claimBlock = block === undefined ? [] : [this.#blocks.claim(networkId, block)];
-      const revision = await this.#commitClaim([check, ...claimBlock, ...operations]);
+      const revision = await this.#commitClaim([check, ...this.#blocks.claim(networkId, blocks), ...operations]);
       if (revision === undefined) continue;
       if (this.#own.get(endpointId) === own) {
         this.#own.set(endpointId, { endpoint: own.endpoint, revision, addressRevision: revision, changed: false });
@@ -290,14 +291,6 @@ export class Claims {
       return;
     }
     throw unavailable('cluster_contention', `cannot claim endpoint "${endpoint.name}" again`);
-  }
-
-  async #blockAgain(
-    network: Parameters<typeof blockOf>[0],
-    { networkId, ipv4 }: ClusterEndpoint,
-  ): Promise<NodeBlock | 'taken' | undefined> {
-    const cidr = ipv4 === undefined ? undefined : blockOf(network, ipv4.ip);
-    return cidr === undefined ? undefined : ((await this.#blocks.findAgain(networkId, cidr)) ?? 'taken');
   }
 
   /** After the last endpoint of this node on the network, if that is what it was. */
@@ -309,17 +302,19 @@ export class Claims {
   }
 
   #hasBlocks(networkId: Id): boolean {
-    return this.#deps.networks.get(networkId)?.network.driverState?.[BLOCK] !== undefined;
+    const network = this.#deps.networks.get(networkId)?.network;
+    return network?.pools.some(({ subnet }) => blockOf(network, subnet.ip) !== undefined) ?? false;
   }
 
   #inTurn<T>(networkId: Id, work: () => Promise<T>): Promise<T> {
     return this.#hasBlocks(networkId) ? this.#turns.run(networkId, work) : work();
   }
 
-  #blockKeysOf({ networkId, ipv4 }: ClusterEndpoint): readonly string[] {
+  #blockKeysOf(endpoint: ClusterEndpoint): readonly string[] {
+    const { networkId } = endpoint;
     const network = this.#deps.networks.get(networkId)?.network;
-    const cidr = network === undefined || ipv4 === undefined ? undefined : blockOf(network, ipv4.ip);
-    return cidr === undefined ? [] : [keys.block(networkId, cidr)];
+    const blocks = network === undefined ? [] : blocksWith(network, endpoint);
+    return blocks.map((cidr) => keys.block(networkId, cidr));
   }
 
   async #tellNames(own: Own): Promise<void> {
@@ -402,6 +397,11 @@ export class Claims {
       clock.after(random() * LONGEST_PAUSE_MS, resolve);
     });
   }
+}
+
+/** Those that its addresses are in. */
+function blocksWith(network: Parameters<typeof blockOf>[0], endpoint: ClusterEndpoint): readonly Cidr[] {
+  return addressesOf(endpoint).flatMap((ip) => blockOf(network, ip) ?? []);
 }
 
 /** An endpoint and its addresses, together. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Ip } from '../../base/index.ts';
-import { cidrText } from '../../base/index.ts';
-import { BLOCK, blockOf, type EndpointNews, type NetworkRecord, VNI } from '../../model/index.ts';
+import { cidrText, parseCidr } from '../../base/index.ts';
+import { BLOCK, BLOCK6, blockOf, type EndpointNews, type NetworkRecord, VNI } from '../../model/index.ts';
 import { joinOf, planOf, type SimulatedNode, Simulation, subnetPlan } from './testing/simulation.ts';
 
 const HOUR_MS = 3_600_000;
@@ -224,6 +224,38 @@ describe('nodes with blocks of a subnet', () => {
       [one.endpointId],
     );
     assert.equal((await a.cluster.join(joinOf(network, 'three'))).ipv4?.ip, '10.7.0.16');
+  });
+
+  it('have one of each family, claimed and given back together', async () => {
+    const simulation = new Simulation();
+    const [a, b] = [await simulation.node('a'), await simulation.node('b')];
+    const both = (name: string, subnet: string, subnet6: string) => {
+      const plan = subnetPlan(name, subnet, { ...blocks, enableIpv6: true });
+      const six = { family: 6, request: { subnet: parseCidr(subnet6) }, wantsGateway: true } as const;
+      return { ...plan, requests: [...plan.requests, six] };
+    };
+    const network = await a.cluster.createNetwork(both('one', '10.7.0.0/24', 'fd07::/64'));
+    assert.deepEqual(network.driverState, { [BLOCK]: 28, [BLOCK6]: 80 });
+    const one = await a.cluster.join(joinOf(network, 'one'));
+    const two = await b.cluster.join(joinOf(network, 'two'));
+    const addresses = [one, two].flatMap(({ ipv4, ipv6 }) => [ipv4?.ip, ipv6?.ip]);
+    assert.deepEqual(addresses, ['10.7.0.2', 'fd07::2', '10.7.0.16', 'fd07::1:0:0:0']);
+    assert.deepEqual(await blockKeys(a), ['10.7.0.0', '10.7.0.16', 'fd07::', 'fd07::1:0:0:0']);
+    await assert.rejects(b.cluster.join(joinOf(network, 'x', { ipv6: 'fd07::9' as Ip })), {
+      code: 'address_of_other_node',
+      message: /this host has fd07::1:0:0:0\/80/,
+    });
+    await a.restart([one]);
+    a.store.cut();
+    await simulation.clock.advance(2 * HOUR_MS);
+    assert.deepEqual(await blockKeys(b), ['10.7.0.16', 'fd07::1:0:0:0']);
+    a.store.heal();
+    await simulation.clock.advance(20_000);
+    assert.equal((await blockKeys(b)).length, 4);
+    await b.cluster.leave(network.id, two.endpointId);
+    assert.deepEqual(await blockKeys(a), ['10.7.0.0', 'fd07::']);
+    const small = await a.cluster.createNetwork(both('two', '10.8.0.0/28', 'fd08::/112'));
+    assert.deepEqual(small.driverState, { [BLOCK]: 30, [BLOCK6]: 116 });
   });
 
   it('are refused where a subnet has no room for two', async () => {

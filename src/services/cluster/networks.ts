@@ -20,9 +20,9 @@ import type {
   StoreOperation,
   Versioned,
 } from '../../model/index.ts';
-import { BLOCK, VNI } from '../../model/index.ts';
+import { VNI } from '../../model/index.ts';
 import type { AddressPool } from '../ipam/index.ts';
-import { blockPrefixFor } from './blocks.ts';
+import { blockState } from './blocks.ts';
 import { keys, leafOf, type StoredNetwork, type StoredOwner, type StoredPools } from './keys.ts';
 import { choosePools, lowestFreeVni, withoutPools, withPools } from './pools.ts';
 
@@ -143,7 +143,7 @@ export class GlobalNetworks {
     const { requests: _requests, vni: _vni, needsVni: _needsVni, busy: _busy, blocks, ...facts } = plan;
     const driverState = {
       ...(vni === undefined ? {} : { [VNI]: vni }),
-      ...(blocks === undefined ? {} : { [BLOCK]: blockPrefixFor(chosen, blocks.prefix) }),
+      ...(blocks === undefined ? {} : blockState(chosen, blocks)),
     };
     const network: NetworkRecord = {
       ...facts,

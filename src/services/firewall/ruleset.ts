@@ -110,8 +110,10 @@ ${setsText(6)}
     ip6 daddr @nodes6 notrack
   }
 
+  # Who asks for a neighbour is answered for those on other hosts, where the bridge stands in for them: no other address.
   chain input {
     type filter hook input priority filter; policy accept;
+    iifname @secluded meta l4proto ipv6-icmp icmpv6 type nd-neighbor-solicit accept
     iifname @secluded drop
     udp dport @encryptedPorts meta secpath missing drop
   }

@@ -156,3 +156,4 @@ export const NDA_IFINDEX = 8;
 export const NDA_MASTER = 9;
 export const NTF_SELF = 0x02;
 export const NTF_MASTER = 0x04;
+export const NTF_PROXY = 0x08;
