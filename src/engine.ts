@@ -35,7 +35,7 @@ import { HostServers, NetnsSandboxSockets, ProcessResolver, type ResolvConf } fr
 import { NftFirewall, Seal } from './services/firewall/index.ts';
 import { DEFAULT_LOCAL_POOLS, PoolIpam } from './services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from './services/ports/index.ts';
-import { NodePortRelay } from './services/relay/index.ts';
+import { SplicingPortRelay } from './services/relay/index.ts';
 import { StartPhases } from './start-phases.ts';
 import { SqliteStore } from './store/index.ts';
 
@@ -286,7 +286,7 @@ async function openNetworking(
       ipam: new PoolIpam({ engineId: id }, { localPools: pools }),
       firewall,
       ports,
-      ...(options.network.relay ? { relay: new NodePortRelay({ sockets: ports, log }) } : {}),
+      ...(options.network.relay ? { relay: new SplicingPortRelay({ sockets: ports, log }) } : {}),
       resolver,
       leases: new DhcpClient({ clock, log }),
       drivers,

@@ -59,7 +59,8 @@ const ANY_IPV4 = parseIp('0.0.0.0');
 export function holdPort(held: HeldPort): OwnedFd {
   const { protocol, ip, port } = held;
   return inNetns(held.netns, () => {
-    const fd = openSocket(afOf(ip), protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM, PROTOCOL_NUMBERS[protocol]);
+    const type = protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM;
+    const fd = openSocket(afOf(ip), type | SOCK_NONBLOCK, PROTOCOL_NUMBERS[protocol]);
     return prepared(fd, () => {
       if (familyOf(ip) === 6) setSocketOption(fd.fd, IPPROTO_IPV6, IPV6_V6ONLY, Number(held.v6only === true));
       if (held.overLingering === true) allowLingering(fd.fd);
@@ -75,6 +76,11 @@ export function holdPort(held: HeldPort): OwnedFd {
  */
 export function allowLingering(fd: number): void {
   setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+/** Lets a bound TCP socket take connections. Throws EADDRINUSE when another listens on the port. */
+export function listenOn(fd: number): void {
+  listenSocket(fd, LISTEN_BACKLOG);
 }
 
 /**
@@ -118,13 +124,17 @@ export function openUdpSocketOn(ns: NetnsHandle, ifname: string, port: number): 
   }).release();
 }
 
-/** A listening, non-blocking TCP socket in `ns`, to be handed to `net` with `listen({ fd })`, which then owns it. */
+/**
+ * A listening, non-blocking TCP socket in `ns`, to be handed to `net` with `listen({ fd })`, which then owns it. On `::` it
+ * leaves IPv4 to others.
+ */
 export function openTcpListenerIn(ns: NetnsHandle | undefined, ip: Ip, port: number): number {
   return inNetns(ns, () => {
     const fd = openSocket(afOf(ip), SOCK_STREAM | SOCK_NONBLOCK, 0);
     return prepared(fd, () => {
       // As every server does, so that connections in TIME_WAIT do not keep the port after a restart.
       setSocketOption(fd.fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      if (familyOf(ip) === 6) setSocketOption(fd.fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
       bindSocket(fd.fd, inetAddress(ip, port), `listen on tcp ${joined(ip, port)}`);
       listenSocket(fd.fd, LISTEN_BACKLOG);
     });

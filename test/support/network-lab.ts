@@ -14,7 +14,7 @@ import { NetnsSandboxSockets, ProcessResolver } from '../../src/services/dns/ind
 import { NftFirewall } from '../../src/services/firewall/index.ts';
 import { PoolIpam } from '../../src/services/ipam/index.ts';
 import { HostPortAllocator, hostPortDeps } from '../../src/services/ports/index.ts';
-import { NodePortRelay } from '../../src/services/relay/index.ts';
+import { SplicingPortRelay } from '../../src/services/relay/index.ts';
 import { MemoryStore } from '../../src/store/index.ts';
 
 const MARK = 'FWT_OWN_NAMESPACES';
@@ -94,7 +94,7 @@ export class NetworkLab implements AsyncDisposable {
         ipam: new PoolIpam({ engineId: 'lab' }),
         firewall: new NftFirewall({ nft, scratch: scratchNft, log }),
         ports,
-        relay: new NodePortRelay({ sockets: ports, log }),
+        relay: new SplicingPortRelay({ sockets: ports, log }),
         resolver,
         leases: new DhcpClient({ clock, log }),
         drivers: [...drivers, ...(options.drivers?.({ rtnl, discarded }) ?? [])],

@@ -16,13 +16,16 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SCM_RIGHTS = 1;
 export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_LINGER = 13;
 export const SO_RCVTIMEO = 20;
 export const SO_BINDTODEVICE = 25;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_IPV6 = 41;
@@ -60,10 +63,18 @@ export const F_SETPIPE_SZ = 1031;
 export const F_GETPIPE_SZ = 1032;
 export const FIONREAD = 0x541b;
 
+export const SPLICE_F_MOVE = 1;
 export const SPLICE_F_NONBLOCK = 2;
 
+export const SHUT_WR = 1;
+
 export const EPOLLIN = 0x1;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
 export const EPOLLONESHOT = 0x40000000;
+export const EPOLLET = 0x80000000;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;

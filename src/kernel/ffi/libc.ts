@@ -6,6 +6,8 @@ interface Libc {
   bind(fd: number, address: Uint8Array, length: number): number;
   connect(fd: number, address: Uint8Array, length: number): number;
   listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: null, length: null, flags: number): number;
+  shutdown(fd: number, how: number): number;
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
@@ -54,6 +56,7 @@ interface Libc {
   epoll_create1(flags: number): number;
   epoll_ctl(epoll: number, operation: number, fd: number, event: Uint8Array): number;
   epoll_wait: {
+    (epoll: number, events: Uint8Array, count: number, timeout: number): number;
     async(
       epoll: number,
       events: Uint8Array,
@@ -72,6 +75,8 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   bind: 'int bind(int, const void *, uint32_t)',
   connect: 'int connect(int, const void *, uint32_t)',
   listen: 'int listen(int, int)',
+  accept4: 'int accept4(int, void *, void *, int)',
+  shutdown: 'int shutdown(int, int)',
   getsockname: 'int getsockname(int, void *, void *)',
   getsockopt: 'int getsockopt(int, int, int, void *, void *)',
   setsockopt: 'int setsockopt(int, int, int, const void *, uint32_t)',

@@ -2,4 +2,4 @@
 // the other way round), and from ::1, in this process. Everything else is translated by the kernel; nothing else may go
 // through here.
 export type { BoundDescriptor } from './endpoints.ts';
-export { NodePortRelay, type NodePortRelayDeps } from './node-port-relay.ts';
+export { SplicingPortRelay, type SplicingPortRelayDeps } from './splicing-port-relay.ts';

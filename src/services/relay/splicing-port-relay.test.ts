@@ -8,7 +8,7 @@ import { openUdpSocketIn } from '../../kernel/index.ts';
 import type { Protocol, RelayedPort } from '../../model/index.ts';
 import { HostPortAllocator, hostPortDeps } from '../ports/index.ts';
 import type { BoundDescriptor } from './endpoints.ts';
-import { NodePortRelay } from './node-port-relay.ts';
+import { SplicingPortRelay } from './splicing-port-relay.ts';
 import { openUdpRelay } from './udp-relay.ts';
 
 /** A loopback address that no other process has reason to use, so that a free port stays free. */
@@ -46,7 +46,7 @@ async function collect(socket: Socket): Promise<Buffer> {
 
 /** A relay that is closed at the end of the test, whatever happens. */
 async function openRelay(...ports: RelayedPort[]): Promise<{ close: () => Promise<void> } & AsyncDisposable> {
-  const close = await new NodePortRelay().open(ports);
+  const close = await new SplicingPortRelay().open(ports);
   return { close, [Symbol.asyncDispose]: close };
 }
 
@@ -112,7 +112,7 @@ describe('relaying TCP', () => {
   it('opens all or nothing, and names the port that is taken', { timeout }, async () => {
     await using taken = await tcpServer(() => {});
     const hostPort = await freePort();
-    const relay = new NodePortRelay();
+    const relay = new SplicingPortRelay();
     await assert.rejects(relay.open([relayed(hostPort, 1), relayed(taken.port, 1)]), {
       message: `failed to bind host port for ${LOOPBACK}:${taken.port}/tcp: address already in use`,
     });
@@ -128,7 +128,7 @@ describe('relaying TCP', () => {
       },
     };
     const hostPort = await freePort();
-    await (await new NodePortRelay({ sockets }).open([relayed(hostPort, 1)]))();
+    await (await new SplicingPortRelay({ sockets }).open([relayed(hostPort, 1)]))();
     assert.deepEqual(asked, [hostPort]);
   });
 
@@ -146,7 +146,7 @@ describe('relaying TCP', () => {
       return { published: { ...published, hostIp: parseIp(hostIp) }, target };
     });
     assert.ok(four !== undefined && six !== undefined);
-    await (await new NodePortRelay({ sockets }).open([four, six]))();
+    await (await new SplicingPortRelay({ sockets }).open([four, six]))();
     assert.deepEqual(asked, ['0.0.0.0']);
   });
 
@@ -167,7 +167,7 @@ describe('relaying TCP', () => {
       assert.ok(published !== undefined);
       const port = { published, target: { ip: LOOPBACK, port: server.port } };
       for (let again = 0; again < 2; again += 1) {
-        const close = await new NodePortRelay({ sockets: ports }).open([port]);
+        const close = await new SplicingPortRelay({ sockets: ports }).open([port]);
         const client = connect({ host: LOOPBACK, port: hostPort });
         client.resume();
         await once(client, 'close');
@@ -178,7 +178,7 @@ describe('relaying TCP', () => {
   });
 
   it('leaves SCTP alone', async () => {
-    await (await new NodePortRelay().open([relayed(1, 1, 'sctp')]))();
+    await (await new SplicingPortRelay().open([relayed(1, 1, 'sctp')]))();
   });
 });
 

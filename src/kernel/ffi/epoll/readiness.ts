@@ -8,15 +8,13 @@ import {
   EPOLL_CTL_MOD,
   EPOLLIN,
   EPOLLONESHOT,
-} from './constants.ts';
-import { check } from './errors.ts';
-import { OwnedFd } from './fd.ts';
-import { libc } from './libc.ts';
+} from '../constants.ts';
+import { check } from '../errors.ts';
+import { OwnedFd } from '../fd.ts';
+import { libc } from '../libc.ts';
+import { EPOLL_EVENT } from './event.ts';
 
 const MAX_EVENTS = 64;
-/** struct epoll_event is packed on x86-64 only. */
-const DATA_AT = process.arch === 'x64' ? 4 : 8;
-const EVENT_BYTES = DATA_AT + 8;
 /** Nothing depends on it: a lost wake-up would cost so much and not for ever. */
 const LONGEST_WAIT_MS = 10_000;
 
@@ -33,7 +31,7 @@ export interface ReadinessWatch {
  * anything is watched it occupies one thread of libuv's pool (in `epoll_wait`) and keeps the process alive.
  */
 export class Readiness implements Disposable {
-  readonly #events = Buffer.allocUnsafeSlow(MAX_EVENTS * EVENT_BYTES);
+  readonly #events = Buffer.allocUnsafeSlow(MAX_EVENTS * EPOLL_EVENT.size);
   readonly #event = Buffer.allocUnsafeSlow(128);
   readonly #ready = new Map<number, () => void>();
   #epoll: OwnedFd | undefined;
@@ -89,8 +87,8 @@ export class Readiness implements Disposable {
 
   #control(epoll: OwnedFd, operation: number, fd: number, event: { events: number; token: number }): void {
     this.#event.writeUInt32LE(event.events, 0);
-    this.#event.writeUInt32LE(event.token, DATA_AT);
-    this.#event.writeUInt32LE(0, DATA_AT + 4);
+    this.#event.writeUInt32LE(event.token, EPOLL_EVENT.data);
+    this.#event.writeUInt32LE(0, EPOLL_EVENT.data + 4);
     // Safe: the kernel reads one epoll_event, and the buffer is larger.
     check(libc().epoll_ctl(epoll.fd, operation, fd, this.#event), 'epoll_ctl');
   }
@@ -107,7 +105,7 @@ export class Readiness implements Disposable {
     libc().epoll_wait.async(this.#open().fd, this.#events, MAX_EVENTS, LONGEST_WAIT_MS, (_error, count) => {
       this.#waiting = false;
       for (let index = 0; index < count; index += 1) {
-        const token = this.#events.readUInt32LE(index * EVENT_BYTES + DATA_AT);
+        const token = this.#events.readUInt32LE(index * EPOLL_EVENT.size + EPOLL_EVENT.data);
         this.#ready.get(token)?.();
       }
       if (this.#ready.size > 0) this.#wait();
