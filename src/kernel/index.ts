@@ -9,20 +9,13 @@ export * from './descriptor-queue.ts';
 export * from './descriptors.ts';
 export * from './features.ts';
 export {
-  acceptStream,
-  connectStream,
   duplicateFd,
-  EventQueue,
-  type EventQueueHandle,
-  endStream,
-  openFdCount,
-  type ReadyEvent,
-  resetStream,
   errnoName,
   isErrno,
   localPort,
   O_PATH,
   OwnedFd,
+  openFdCount,
   Readiness,
   type ReadinessWatch,
   SystemError,

@@ -1,13 +1,4 @@
-import {
-  CLONE_NEWNET,
-  F_DUPFD_CLOEXEC,
-  F_GETPIPE_SZ,
-  F_SETFD,
-  F_SETPIPE_SZ,
-  FD_CLOEXEC,
-  O_CLOEXEC,
-  O_RDONLY,
-} from './constants.ts';
+import { CLONE_NEWNET, F_DUPFD_CLOEXEC, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_RDONLY } from './constants.ts';
 import { check } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
@@ -93,13 +84,4 @@ export function rawListXattr(path: string): Buffer {
 export function rawSetXattr(path: string, name: string, value: Buffer): void {
   // Safe: strings are copied for the time of the call; the kernel reads the buffer up to its length.
   check(libc().lsetxattr(path, name, value, value.length, 0), 'lsetxattr', `set ${name} of ${path}`);
-}
-
-/**
- * At least so many. False when the kernel refuses (the user's share of pipe memory is used up). A pipe that has the size
- * already is left alone: the kernel would make its ring anew.
- */
-export function rawGrowPipe(fd: number, bytes: number): boolean {
-  // Safe: takes no pointers; a descriptor that is no pipe is refused.
-  return libc().fcntl(fd, F_GETPIPE_SZ, 0) >= bytes || libc().fcntl(fd, F_SETPIPE_SZ, bytes) >= 0;
 }

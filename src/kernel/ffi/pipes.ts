@@ -1,5 +1,7 @@
 import {
   AF_UNIX,
+  F_GETPIPE_SZ,
+  F_SETPIPE_SZ,
   FIONREAD,
   O_CLOEXEC,
   O_NONBLOCK,
@@ -21,12 +23,21 @@ export function openPipe(): { readonly read: OwnedFd; readonly write: OwnedFd } 
 }
 
 /**
- * Moves up to `bytes` from one pipe to another (or into /dev/null) without a copy. 0: there is nothing and nobody can
- * write any more. Undefined: nothing there now, or no room.
+ * Moves up to `bytes` from one pipe to another (or into /dev/null), or between a pipe and a socket, without a copy. 0: there is
+ * nothing and nobody can write any more. Undefined: nothing there now, or no room.
  */
 export function rawSplice(from: number, to: number, bytes: number): number | undefined {
   // Safe: the offsets are NULL, as pipes demand.
   return unlessAgain(libc().splice(from, null, to, null, bytes, SPLICE_F_NONBLOCK), 'splice');
+}
+
+/**
+ * At least so many. False when the kernel refuses (the user's share of pipe memory is used up). A pipe that has the size
+ * already is left alone: the kernel would make its ring anew.
+ */
+export function rawGrowPipe(fd: number, bytes: number): boolean {
+  // Safe: takes no pointers; a descriptor that is no pipe is refused.
+  return libc().fcntl(fd, F_GETPIPE_SZ, 0) >= bytes || libc().fcntl(fd, F_SETPIPE_SZ, bytes) >= 0;
 }
 
 /** Shows the first bytes of a pipe to another one; they stay where they are. Undefined: nothing there, or no room. */

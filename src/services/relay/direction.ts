@@ -1,4 +1,4 @@
-import { endStream, movePipe, type OwnedFd } from '../../kernel/index.ts';
+import { endStream, type OwnedFd, splice } from '../../kernel/streams/index.ts';
 import type { Pipe, Pipes } from './pipes.ts';
 
 /** At most so much at once; what there is is mostly less. */
@@ -29,6 +29,11 @@ export class Direction {
     return this.#ended;
   }
 
+  /** Something waits for the receiver to take it. */
+  get blocked(): boolean {
+    return this.#waiting > 0;
+  }
+
   /** Moves what can be moved now. True: there may be more, it only was somebody else's turn. Throws what a socket answers. */
   move(): boolean {
     for (let piece = 0; piece < TURN && !this.#ended; piece += 1) {
@@ -45,7 +50,7 @@ export class Direction {
   /** False: there is nothing to read now. */
   #fill(): boolean {
     this.#pipe ??= this.#pipes.take();
-    const read = movePipe(this.#from.fd, this.#pipe.write.fd, PIECE_BYTES);
+    const read = splice(this.#from.fd, this.#pipe.write.fd, PIECE_BYTES);
     if (read !== undefined && read > 0) {
       this.#waiting = read;
       return this.#empty();
@@ -60,7 +65,7 @@ export class Direction {
   /** False: the receiver takes no more now. */
   #empty(): boolean {
     if (this.#pipe === undefined) return true;
-    const written = movePipe(this.#pipe.read.fd, this.#to.fd, this.#waiting);
+    const written = splice(this.#pipe.read.fd, this.#to.fd, this.#waiting);
     this.#waiting -= written ?? 0;
     return written !== undefined;
   }

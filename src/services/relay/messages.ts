@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { EventQueueHandle } from '../../kernel/index.ts';
+import type { EventQueueHandle } from '../../kernel/streams/index.ts';
 
 /** The kind of an event: the first two are sides of a connection (`tcp-connections.ts`). */
 export const LISTENER = 3;

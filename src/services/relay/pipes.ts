@@ -1,4 +1,4 @@
-import { growPipe, makePipe, type OwnedFd } from '../../kernel/index.ts';
+import { growPipe, makePipe, type OwnedFd } from '../../kernel/streams/index.ts';
 
 /** As much as one way of a connection can have under way in here. */
 const PIPE_BYTES = 1024 * 1024;

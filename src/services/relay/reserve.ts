@@ -1,4 +1,4 @@
-import { makePipe } from '../../kernel/index.ts';
+import { makePipe } from '../../kernel/streams/index.ts';
 import type { Pipe } from './pipes.ts';
 
 /** Two descriptors that are given up when there are no others, so that something can still be done. */

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
+import { eventually } from '../../../test/support/eventually.ts';
 import { type Clock, newId, parseIp } from '../../base/index.ts';
-import { openUdpSocketIn } from '../../kernel/index.ts';
+import { isErrno, openUdpSocketIn } from '../../kernel/index.ts';
 import type { Protocol, RelayedPort } from '../../model/index.ts';
 import { HostPortAllocator, hostPortDeps } from '../ports/index.ts';
 import type { BoundDescriptor } from './endpoints.ts';
@@ -44,6 +47,25 @@ async function collect(socket: Socket): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** Of all that the other side sends; reads in small pieces with pauses in between. */
+async function sumOf(socket: Socket): Promise<string> {
+  const hash = createHash('sha256');
+  let pieces = 0;
+  socket.on('data', (chunk) => {
+    hash.update(chunk);
+    pieces += 1;
+    if (pieces % 8 !== 0) return;
+    socket.pause();
+    setImmediate(() => socket.resume());
+  });
+  await once(socket, 'end');
+  return hash.digest('hex');
+}
+
+function descriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
 /** A relay that is closed at the end of the test, whatever happens. */
 async function openRelay(...ports: RelayedPort[]): Promise<{ close: () => Promise<void> } & AsyncDisposable> {
   const close = await new SplicingPortRelay().open(ports);
@@ -81,6 +103,111 @@ describe('relaying TCP', () => {
     client.end('still here');
     assert.equal(String(await received[0]), 'still here');
     await relay.close();
+  });
+
+  it('delivers every byte both ways at once, however slowly they are taken', { timeout }, async () => {
+    const sums: Promise<string>[] = [];
+    const [up, down] = [randomBytes(12_000_000), randomBytes(9_000_000)];
+    await using server = await tcpServer((socket) => {
+      sums.push(sumOf(socket));
+      socket.end(down);
+    });
+    const hostPort = await freePort();
+    await using _relay = await openRelay(relayed(hostPort, server.port));
+    const client = connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true });
+    const sum = sumOf(client);
+    client.end(up);
+    assert.equal(await sum, createHash('sha256').update(down).digest('hex'));
+    assert.equal(await sums[0], createHash('sha256').update(up).digest('hex'));
+  });
+
+  it('holds up a sender whose receiver takes nothing', { timeout }, async () => {
+    const accepted: Socket[] = [];
+    await using server = await tcpServer((socket) => {
+      accepted.push(socket.pause());
+    });
+    const hostPort = await freePort();
+    await using _relay = await openRelay(relayed(hostPort, server.port));
+    const client = connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true });
+    const chunk = Buffer.alloc(1 << 18);
+    const size = 256 * chunk.length;
+    let taken = 0;
+    const sending = (async () => {
+      for (; taken < size; taken += chunk.length) await new Promise((done) => client.write(chunk, done));
+      client.end();
+    })();
+    await eventually(() => assert.equal(accepted.length, 1));
+    let [before, quiet] = [-1, 0];
+    await eventually(() => {
+      quiet = taken === before ? quiet + 1 : 0;
+      before = taken;
+      assert.ok(quiet >= 10);
+    });
+    assert.ok(taken < size, 'the relay took everything');
+    const [receiver] = accepted;
+    assert.ok(receiver);
+    let received = 0;
+    for await (const piece of receiver) received += piece.length;
+    assert.equal(received, size);
+    await sending;
+    receiver.end();
+    client.resume();
+    await once(client, 'close');
+  });
+
+  it('keeps many connections apart', { timeout }, async () => {
+    await using server = await tcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.pipe(socket);
+    });
+    const ports = [await freePort(), await freePort()];
+    await using _relay = await openRelay(...ports.map((port) => relayed(port, server.port)));
+    const answers = Array.from({ length: 200 }, async (_, index) => {
+      const client = connect({ host: LOOPBACK, port: ports[index % 2] ?? 0, allowHalfOpen: true });
+      client.end(`I am ${index}`);
+      return String(await collect(client));
+    });
+    assert.deepEqual(
+      await Promise.all(answers),
+      answers.map((_, index) => `I am ${index}`),
+    );
+  });
+
+  it('passes a reset on', { timeout }, async () => {
+    const failed: Promise<unknown>[] = [];
+    await using server = await tcpServer((socket) => {
+      failed.push(once(socket, 'close').catch((error: unknown) => error));
+      socket.write('hello');
+    });
+    const hostPort = await freePort();
+    await using _relay = await openRelay(relayed(hostPort, server.port));
+    const client = connect({ host: LOOPBACK, port: hostPort });
+    await once(client, 'data');
+    client.resetAndDestroy();
+    assert.equal(isErrno(await failed[0], 'ECONNRESET'), true);
+  });
+
+  it('leaves no descriptors when its last port is closed', { timeout }, async () => {
+    await using server = await tcpServer((socket) => socket.pipe(socket));
+    const hostPort = await freePort();
+    const round = async (): Promise<number> => {
+      await using relay = await openRelay(relayed(hostPort, server.port));
+      const clients = Array.from({ length: 20 }, () =>
+        connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true }),
+      );
+      for (const client of clients) client.write('x');
+      await Promise.all(clients.map((client) => once(client, 'data')));
+      for (const client of clients.slice(10)) client.end();
+      await Promise.all(clients.slice(10).map((client) => once(client.resume(), 'close')));
+      const closed = clients.slice(0, 10).map((client) => once(client.resume(), 'end').then(() => client.destroy()));
+      await relay.close();
+      await Promise.all(closed);
+      return descriptors();
+    };
+    const [first, second] = [await round(), await round()];
+    await eventually(() =>
+      assert.ok(descriptors() <= first, `${descriptors()} descriptors, ${second} before, ${first} at first`),
+    );
   });
 
   it('resets the client when the target refuses', { timeout }, async () => {

@@ -1,4 +1,11 @@
-import { acceptStream, connectStream, type EventQueue, isErrno, type OwnedFd, resetStream } from '../../kernel/index.ts';
+import {
+  acceptStream,
+  connectStream,
+  type EventQueue,
+  isErrno,
+  type OwnedFd,
+  resetStream,
+} from '../../kernel/streams/index.ts';
 import { Direction } from './direction.ts';
 import { Pipes } from './pipes.ts';
 import { Reserve } from './reserve.ts';
@@ -61,22 +68,26 @@ export class TcpConnections implements Disposable {
   happened(id: number, side: Side, over: boolean): void {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
-    if (!connection.connected) {
-      if (over) return this.#reset(connection);
-      if (side === CLIENT) return;
-      connection.connected = true;
-    }
-    this.#move(connection);
-    if (!over) return;
-    // Nobody hears what is still to be said, and no attempt to read would tell.
     const { toClient, toTarget } = connection;
     const [heard, said] = side === CLIENT ? [toClient, toTarget] : [toTarget, toClient];
-    if (said.ended && !heard.ended) this.#reset(connection);
+    if (connection.connected) {
+      this.#move(connection, heard.blocked ? [heard, said] : [said]);
+      // Nobody hears what is still to be said, and no attempt to read would tell.
+      if (over && said.ended && !heard.ended) this.#reset(connection);
+    } else if (over) {
+      this.#reset(connection);
+    } else if (side === TARGET) {
+      connection.connected = true;
+      this.#move(connection, [toClient, toTarget]);
+    }
   }
 
   /** Goes on with those whose turn it was not. */
   goOn(): void {
-    for (const connection of [...this.#busy]) this.#move(connection);
+    for (const connection of [...this.#busy]) {
+      this.#busy.delete(connection);
+      this.#move(connection, [connection.toClient, connection.toTarget]);
+    }
   }
 
   /** Closes all connections that came by a listener. */
@@ -125,14 +136,11 @@ export class TcpConnections implements Disposable {
     this.#connections.set(id, { id, listener, client, target, toTarget, toClient, connected: false });
   }
 
-  #move(connection: Connection): void {
+  #move(connection: Connection, directions: readonly Direction[]): void {
     const { toClient, toTarget } = connection;
-    this.#busy.delete(connection);
     try {
-      // Answers first: a server that has said everything may refuse to hear more.
-      const more = [toClient.move(), toTarget.move()];
+      for (const direction of directions) if (direction.move()) this.#busy.add(connection);
       if (toClient.ended && toTarget.ended) this.#close(connection);
-      else if (more.includes(true)) this.#busy.add(connection);
     } catch {
       this.#reset(connection);
     }
@@ -146,6 +154,12 @@ export class TcpConnections implements Disposable {
 
   #reset(connection: Connection): void {
     if (!this.#connections.has(connection.id)) return;
+    try {
+      // A server that has said everything may refuse to hear more: its answer is still delivered.
+      connection.toClient.move();
+    } catch {
+      // It was the target that reset it.
+    }
     this.#forget(connection);
     resetStream(connection.client);
     resetStream(connection.target);

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type Log, messageOf, silentLog } from '../../base/index.ts';
-import { EventQueue, type OwnedFd, peerAddress, Readiness, type ReadinessWatch } from '../../kernel/index.ts';
+import { type OwnedFd, peerAddress, Readiness, type ReadinessWatch } from '../../kernel/index.ts';
+import { EventQueue } from '../../kernel/streams/index.ts';
 import type { Target } from './endpoints.ts';
 import { type Done, LISTENER, type Listening, type Order, type ThreadData } from './messages.ts';
 
@@ -82,7 +83,11 @@ export class TcpRelay {
     const { port1: port, port2 } = new MessageChannel();
     const listening = [...this.#listeners.keys()].map((id) => this.#listening(id));
     const workerData: ThreadData = { queue: running.queue.handle, port: port2, listening };
-    const worker = new Worker(new URL('thread.ts', import.meta.url), { workerData, transferList: [port2] });
+    const worker = new Worker(new URL('thread.ts', import.meta.url), {
+      workerData,
+      transferList: [port2],
+      resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 64 },
+    });
     const thread: Thread = { worker, port };
     port.on('message', ({ ticket }: Done) => this.#closing.get(ticket)?.());
     port.unref();
@@ -90,7 +95,9 @@ export class TcpRelay {
     const wake = (): void => this.#order(thread, { kind: 'end' }, running.queue);
     // A thread that waits in the kernel does not hear that the process ends.
     process.on('exit', wake);
-    worker.on('error', (error) => this.#log.error({ reason: messageOf(error) }, 'the relay failed; its connections are lost'));
+    worker.on('error', (error) =>
+      this.#log.error({ reason: messageOf(error) }, 'the relay failed; its connections are lost'),
+    );
     worker.on('exit', () => {
       process.off('exit', wake);
       port.close();

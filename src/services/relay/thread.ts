@@ -1,7 +1,7 @@
 // The thread that relays TCP: it waits for one queue of events and does what they ask, system call by system call. Node's event
 // loop does not turn here, so orders are looked for when the queue is wakened.
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { EventQueue } from '../../kernel/index.ts';
+import { EventQueue } from '../../kernel/streams/index.ts';
 import { type Done, LISTENER, type Listening, type Order, type ThreadData } from './messages.ts';
 import { CLIENT, TARGET, TcpConnections } from './tcp-connections.ts';
 
