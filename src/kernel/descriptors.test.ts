@@ -16,7 +16,6 @@ import {
   openUdpSocketIn,
   passDescriptors,
   peerAddress,
-  sendToPeer,
   takeDescriptors,
 } from './index.ts';
 
@@ -63,7 +62,8 @@ describe('datagrams', () => {
     const batch = new DatagramBatch({ slots: 3, size: 64 });
     assert.equal(batch.receive(server), 0);
     clients.forEach((client, index) => {
-      sendToPeer(client, Buffer.from('x'.repeat(index * 20)), to);
+      batch.reply(client, Buffer.from('x'.repeat(index * 20)), to);
+      batch.flush();
     });
     const sizes: number[] = [];
     for (let count = batch.receive(server); count > 0; count = batch.receive(server)) {
@@ -72,7 +72,7 @@ describe('datagrams', () => {
         batch.reply(server, Buffer.from(`answer ${batch.data(index).length}`), batch.peer(index));
       }
     }
-    batch.flush(server);
+    batch.flush();
     // What is larger than a slot is cut off.
     assert.deepEqual(sizes, [0, 20, 40, 60, 64]);
     const answers = clients.map((client) => {
@@ -93,12 +93,13 @@ describe('datagrams', () => {
     for (const peer of [nobody, nobody, peerAddress(LOOPBACK, localPort(client)), nobody]) {
       batch.reply(server, Buffer.from('answer'), peer);
     }
-    batch.flush(server);
+    batch.flush();
     assert.equal(batch.receive(client), 1);
     assert.equal(batch.receive(server), 0);
     using again = duplicateFd(server);
     closeSync(server);
-    sendToPeer(again.fd, Buffer.from('late'), peerAddress(LOOPBACK, localPort(client)));
+    batch.reply(again.fd, Buffer.from('late'), peerAddress(LOOPBACK, localPort(client)));
+    batch.flush();
     assert.equal(batch.receive(client), 1);
     assert.equal(batch.data(0).toString(), 'late');
     closeSync(client);

@@ -3,6 +3,7 @@ import {
   AF_INET,
   AF_INET6,
   bindSocket,
+  connectSocket,
   IPPROTO_IPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
@@ -100,6 +101,17 @@ export function openUdpSocketIn(
       if (options.waitingBytes !== undefined) allowWaiting(fd.fd, options.waitingBytes);
       bindSocket(fd.fd, inetAddress(ip, port), `bind udp ${joined(ip, port)}`);
     });
+  }).release();
+}
+
+/**
+ * A non-blocking UDP socket in `ns` that is connected to that peer from the beginning, from a port that the kernel chose at
+ * random: nothing else was ever received by it. To be handed to `dgram`, as above. Throws when there is no way to the peer.
+ */
+export function openConnectedUdpSocketIn(ns: NetnsHandle | undefined, ip: Ip, port: number): number {
+  return inNetns(ns, () => {
+    const fd = openSocket(afOf(ip), SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    return prepared(fd, () => connectSocket(fd.fd, inetAddress(ip, port)));
   }).release();
 }
 

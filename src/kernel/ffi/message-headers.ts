@@ -128,7 +128,19 @@ export class MessageSlots {
     return this.#names.subarray(start, start + this.#headers.readUInt32LE(slot * MMSGHDR_SIZE + MSGHDR.nameLength));
   }
 
-  /** Fills a slot to be sent. `data` must fit. */
+  /** The same, or `-1` with the error that a datagram sent before met. */
+  receiveOrFail(fd: number): number {
+    for (let slot = 0; slot < this.#slots; slot += 1) this.#iovs.writeUInt32LE(this.#size, slot * IOVEC_SIZE + 8);
+    // Safe: as in receive().
+    return libc().recvmmsg(fd, this.#headers, this.#slots, MSG_DONTWAIT, null);
+  }
+
+  /** The memory of a slot to be sent. */
+  sent(slot: number): Buffer {
+    return this.#data.subarray(slot * this.#size, (slot + 1) * this.#size);
+  }
+
+  /** Fills a slot to be sent. `data` must fit. No peer: the one that the socket is connected to. */
   put(slot: number, data: Uint8Array, peer: Uint8Array): void {
     this.#data.set(data, slot * this.#size);
     this.#names.set(peer, slot * SOCKADDR_SIZE);
@@ -147,5 +159,12 @@ export class MessageSlots {
       const done = libc().sendmmsg(fd, headers, count - sent, MSG_DONTWAIT);
       sent += done > 0 ? done : 1;
     }
+  }
+
+  /** Sends the first `count` slots, from `start` on; how many of them were taken before an error. */
+  sendSome(fd: number, start: number, count: number): number {
+    // Safe: as in receive(); the slots before `start` are passed over.
+    const done = libc().sendmmsg(fd, this.#headers.subarray(start * MMSGHDR_SIZE), count - start, MSG_DONTWAIT);
+    return Math.max(0, done);
   }
 }

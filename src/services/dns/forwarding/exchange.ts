@@ -1,11 +1,15 @@
-import { randomFillSync } from 'node:crypto';
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { Socket as TcpSocket } from 'node:net';
 import { familyOf, type Ip, invalid, unavailable } from '../../../base/index.ts';
-import { answersQuestion, type Query, type Transport } from '../wire/index.ts';
+import { answersQuestion, type Query } from '../wire/index.ts';
+import { random16 } from './randomness.ts';
 
-/** Opens a fresh, bound socket of that kind somewhere else and gives its descriptor away. */
-export type OpenElsewhere = (transport: Transport, family: 4 | 6) => Promise<number>;
+/** Opens sockets somewhere else, for one server each, and gives their descriptors away. Throws where no way leads there. */
+export interface Dialler {
+  /** Connected, from a port chosen at random. */
+  udp(ip: Ip, port: number): number;
+  /** Bound to any address of that family, not connected. */
+  tcp(family: 4 | 6): number;
+}
 
 export interface Upstream {
   readonly ip: Ip;
@@ -13,27 +17,24 @@ export interface Upstream {
 }
 
 export interface ExchangeOptions {
-  readonly transport: Transport;
   readonly timeoutMs: number;
   /** Absent: from this thread's own network namespace. */
-  readonly open?: OpenElsewhere | undefined;
+  readonly dialler?: Dialler | undefined;
 }
 
 /**
- * Asks one server once, from a port of its own and with an id of its own, and returns what answers exactly that question.
- * Throws on timeout, refusal and anything else that makes the server useless.
+ * Asks one server once over TCP, with an id of its own, and returns what answers exactly that question. Throws on timeout,
+ * refusal and anything else that makes the server useless.
  */
 export async function exchange(
   upstream: Upstream,
   question: { readonly packet: Buffer; readonly query: Query },
-  options: ExchangeOptions,
+  { dialler, timeoutMs }: ExchangeOptions,
 ): Promise<Buffer> {
   const packet = Buffer.from(question.packet);
-  randomFillSync(packet, 0, 2);
-  const asked = { packet, end: question.query.questionEnd };
-  const fd = await options.open?.(options.transport, familyOf(upstream.ip));
-  const ask = options.transport === 'udp' ? askUdp : askTcp;
-  return ask(upstream, asked, { fd, timeoutMs: options.timeoutMs });
+  packet.writeUInt16BE(random16(), 0);
+  const fd = dialler?.tcp(familyOf(upstream.ip));
+  return askTcp(upstream, { packet, end: question.query.questionEnd }, { fd, timeoutMs });
 }
 
 interface Asked {
@@ -53,28 +54,6 @@ export function numericLookup(
   done: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
 ): void {
   done(null, host, host.includes(':') ? 6 : 4);
-}
-
-function askUdp(upstream: Upstream, asked: Asked, options: AskOptions): Promise<Buffer> {
-  const six = familyOf(upstream.ip) === 6;
-  const socket: UdpSocket = createSocket({ type: six ? 'udp6' : 'udp4', lookup: numericLookup });
-  return settle(options.timeoutMs, {
-    start(succeed, fail) {
-      socket.on('error', fail);
-      socket.on('message', (response) => {
-        const verdict = answersQuestion(response, asked.packet, asked.end);
-        if (verdict === true) succeed(response);
-        else if (verdict === 'empty') fail(useless(upstream, 'answered without the question'));
-      });
-      // Connected: only that server is heard, and its port being closed is an error at once.
-      const go = (): void =>
-        socket.connect(upstream.port, upstream.ip, () => socket.send(asked.packet, (error) => error && fail(error)));
-      if (options.fd === undefined) go();
-      else socket.bind({ fd: options.fd }, go);
-    },
-    stop: () => socket.close(),
-    timeout: () => useless(upstream, 'no answer'),
-  });
 }
 
 function askTcp(upstream: Upstream, asked: Asked, options: AskOptions): Promise<Buffer> {

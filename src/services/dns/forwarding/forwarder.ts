@@ -1,4 +1,5 @@
 import type { Ip } from '../../../base/index.ts';
+import { ConnectedBatch } from '../../../kernel/index.ts';
 import {
   buildResponse,
   FAILED,
@@ -12,14 +13,17 @@ import {
   truncated,
 } from '../wire/index.ts';
 import { type AnswerCache, cacheKey } from './cache.ts';
-import { exchange, type OpenElsewhere } from './exchange.ts';
+import { type Dialler, exchange } from './exchange.ts';
+import { UdpUpstream } from './udp-upstream.ts';
 
 /** How long one server may take before the next is asked. */
 const UPSTREAM_TIMEOUT_MS = 4_000;
 const DNS_PORT = 53;
-/** Unanswered queries at a time: of one sandbox, so that it cannot use up the others', and of all (each is a socket). */
+/** Unanswered queries at a time: of one sandbox, so that it cannot use up the others', and of all. */
 const PER_ORIGIN = 1024;
 const IN_ALL = 4096;
+/** Of a datagram from a server. More than a client takes over UDP: what was cut off when it was read is too large for it. */
+const UPSTREAM_SIZE = 4352;
 
 export interface ForwarderOptions {
   readonly timeoutMs?: number;
@@ -32,11 +36,14 @@ export interface Upstreams {
   /** Asked in order. */
   readonly servers: readonly Ip[];
   /** Where the servers are dialled from; absent: the host. */
-  readonly open?: OpenElsewhere | undefined;
+  readonly dialler?: Dialler | undefined;
   readonly cache: AnswerCache;
-  /** Questions that are being asked, so that the same is not asked twice at a time. */
-  readonly asking: Map<string, Promise<Buffer | undefined>>;
+  /** Who waits for the answer to a question that is being asked, so that the same is not asked twice at a time. */
+  readonly asking: Map<string, Heard[]>;
 }
+
+/** Called once, with a view that is valid only during the call. Undefined: no server helped. */
+type Heard = (response: Buffer | undefined) => void;
 
 /** Who asks: queries in flight are counted for each. */
 export interface Origin {
@@ -55,6 +62,8 @@ export class Forwarder {
   readonly #timeoutMs: number;
   readonly #port: number;
   readonly #perOrigin: number;
+  readonly #batch = new ConnectedBatch({ size: UPSTREAM_SIZE });
+  readonly #udp = new WeakMap<Upstreams, Map<Ip, UdpUpstream>>();
   #inFlight = 0;
 
   constructor(options: ForwarderOptions = {}) {
@@ -67,45 +76,86 @@ export class Forwarder {
   forward(origin: Origin, question: Question): Buffer | Promise<Buffer> {
     const known = origin.upstreams.cache.find(question.packet, question.query);
     if (known !== undefined) return limited(known, question);
-    return this.#ask(origin, { ...question, packet: Buffer.from(question.packet) });
-  }
-
-  async #ask(origin: Origin, question: Question): Promise<Buffer> {
-    if (origin.inFlight.count >= this.#perOrigin || this.#inFlight >= IN_ALL) return own(question, REFUSED);
+    if (origin.inFlight.count >= this.#perOrigin || this.#inFlight >= IN_ALL || isHuge(question)) {
+      return own(question, REFUSED);
+    }
+    const kept = { ...question, packet: Buffer.from(question.packet) };
+    const { promise, resolve } = Promise.withResolvers<Buffer>();
     origin.inFlight.count += 1;
     this.#inFlight += 1;
-    try {
-      const response = await this.#together(origin.upstreams, question);
-      return response === undefined ? own(question, FAILED) : fitted(response, question);
-    } finally {
+    this.#together(origin.upstreams, kept, (response) => {
       origin.inFlight.count -= 1;
       this.#inFlight -= 1;
-    }
+      resolve(response === undefined ? own(kept, FAILED) : fitted(response, kept));
+    });
+    return promise;
+  }
+
+  /** These servers will not be asked any more: no socket stays open for later questions. */
+  release(upstreams: Upstreams): void {
+    for (const udp of this.#udp.get(upstreams)?.values() ?? []) udp.close();
   }
 
   /** Waits for the answer to the same question if somebody has asked it already. */
-  #together(upstreams: Upstreams, question: Question): Promise<Buffer | undefined> {
+  #together(upstreams: Upstreams, question: Question, heard: Heard): void {
     const same = cacheKey(question.query);
-    if (same === undefined) return this.#firstAnswer(upstreams, question);
+    if (same === undefined) {
+      this.#firstAnswer(upstreams, question, heard);
+      return;
+    }
     // What is cut off for one need not be for another.
     const key = `${question.transport} ${question.query.udpSize} ${same}`;
-    const asking = upstreams.asking.get(key);
-    if (asking !== undefined) return asking;
-    const asked = this.#firstAnswer(upstreams, question).finally(() => upstreams.asking.delete(key));
-    upstreams.asking.set(key, asked);
-    return asked;
+    const waiting = upstreams.asking.get(key);
+    if (waiting !== undefined) {
+      waiting.push(heard);
+      return;
+    }
+    const all = [heard];
+    upstreams.asking.set(key, all);
+    this.#firstAnswer(upstreams, question, (response) => {
+      upstreams.asking.delete(key);
+      for (const each of all) each(response);
+    });
   }
 
-  async #firstAnswer(upstreams: Upstreams, question: Question): Promise<Buffer | undefined> {
-    const options = { transport: question.transport, timeoutMs: this.#timeoutMs, open: upstreams.open };
-    for (const ip of upstreams.servers) {
-      const response = await exchange({ ip, port: this.#port }, question, options).catch(() => undefined);
-      if (response === undefined || !isUseful(response)) continue;
-      upstreams.cache.store(question.query, response);
-      return response;
+  #firstAnswer(upstreams: Upstreams, question: Question, heard: Heard, first = 0): void {
+    const ip = upstreams.servers[first];
+    if (ip === undefined) {
+      heard(undefined);
+      return;
     }
-    return undefined;
+    const { packet, query } = question;
+    const timeoutMs = this.#timeoutMs;
+    const done: Heard = (response) => {
+      if (response === undefined || !isUseful(response)) {
+        this.#firstAnswer(upstreams, question, heard, first + 1);
+        return;
+      }
+      upstreams.cache.store(query, response);
+      heard(response);
+    };
+    if (question.transport === 'udp') {
+      this.#udpTo(upstreams, ip).ask({ packet, questionEnd: query.questionEnd, timeoutMs, done });
+      return;
+    }
+    const options = { timeoutMs, dialler: upstreams.dialler };
+    exchange({ ip, port: this.#port }, question, options).then(done, () => done(undefined));
   }
+
+  #udpTo(upstreams: Upstreams, ip: Ip): UdpUpstream {
+    const servers = this.#udp.get(upstreams) ?? new Map<Ip, UdpUpstream>();
+    this.#udp.set(upstreams, servers);
+    const known = servers.get(ip);
+    if (known !== undefined) return known;
+    const udp = new UdpUpstream({ ip, port: this.#port }, { batch: this.#batch, dialler: upstreams.dialler });
+    servers.set(ip, udp);
+    return udp;
+  }
+}
+
+/** No program asks so much over UDP. */
+function isHuge({ packet, transport }: Question): boolean {
+  return transport === 'udp' && packet.length > UPSTREAM_SIZE;
 }
 
 function isUseful(response: Buffer): boolean {

@@ -5,13 +5,13 @@ import { Socket } from 'node:net';
 import { type Ip, messageOf, parseIp } from '../../../base/index.ts';
 import {
   holdPort,
+  openConnectedUdpSocketIn,
   openNetns,
-  openUdpSocketIn,
   raisePriority,
   startThreadPool,
   takeDescriptors,
 } from '../../../kernel/index.ts';
-import type { OpenElsewhere } from '../forwarding/index.ts';
+import type { Dialler } from '../forwarding/index.ts';
 import { HostServers } from '../host-servers.ts';
 import { endPredecessor, offerSockets } from './handover.ts';
 import { LineReader } from './lines.ts';
@@ -96,11 +96,16 @@ function passed(): ServerSockets {
   return { udp, tcp };
 }
 
-function openIn(sandboxPath: string): OpenElsewhere {
-  return async (transport, family) => {
-    using ns = openNetns(sandboxPath);
-    if (transport === 'udp') return openUdpSocketIn(ns, ANY[family], 0);
-    return holdPort({ protocol: 'tcp', ip: ANY[family], port: 0, v6only: true, netns: ns }).release();
+function openIn(sandboxPath: string): Dialler {
+  return {
+    udp: (ip, port) => {
+      using ns = openNetns(sandboxPath);
+      return openConnectedUdpSocketIn(ns, ip, port);
+    },
+    tcp: (family) => {
+      using ns = openNetns(sandboxPath);
+      return holdPort({ protocol: 'tcp', ip: ANY[family], port: 0, v6only: true, netns: ns }).release();
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { afterEach, describe, it } from 'node:test';
 import { type DecodedPacket, decode, encode, streamDecode, streamEncode } from 'dns-packet';
 import fc from 'fast-check';
 import { type Id, type Ip, newId, parseIp } from '../../../base/index.ts';
-import { localPort, openTcpListenerIn, openUdpSocketIn } from '../../../kernel/index.ts';
+import { localPort, openConnectedUdpSocketIn, openTcpListenerIn, openUdpSocketIn } from '../../../kernel/index.ts';
 import type { DnsView } from '../../../model/index.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { serveTcp } from './tcp-server.ts';
@@ -23,10 +23,13 @@ function setUp(upstreamPort = 53) {
   const opened: string[] = [];
   const sandboxes = new Sandboxes(
     {
-      openIn: (path) => async () => {
-        opened.push(path);
-        return openUdpSocketIn(undefined, LOOPBACK, 0);
-      },
+      openIn: (path) => ({
+        udp: (ip, port) => {
+          opened.push(path);
+          return openConnectedUdpSocketIn(undefined, ip, port);
+        },
+        tcp: () => assert.fail('nobody asks over TCP'),
+      }),
     },
     { port: upstreamPort, timeoutMs: TIMEOUT_MS },
   );

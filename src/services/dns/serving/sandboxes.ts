@@ -1,13 +1,7 @@
 import type { Id, Ip } from '../../../base/index.ts';
 import { DatagramBatch } from '../../../kernel/index.ts';
 import type { DnsView } from '../../../model/index.ts';
-import {
-  AnswerCache,
-  Forwarder,
-  type ForwarderOptions,
-  type OpenElsewhere,
-  type Upstreams,
-} from '../forwarding/index.ts';
+import { AnswerCache, type Dialler, Forwarder, type ForwarderOptions, type Upstreams } from '../forwarding/index.ts';
 import type { Change, ServerSockets } from './protocol.ts';
 import { ownServers, Responder } from './responder.ts';
 import { type EndServer, type Handler, serveTcp } from './tcp-server.ts';
@@ -16,7 +10,7 @@ import { Zone } from './zone.ts';
 
 export interface SandboxesDeps {
   /** Opens sockets in the namespace behind that path. */
-  openIn(sandboxPath: string): OpenElsewhere;
+  openIn(sandboxPath: string): Dialler;
 }
 
 interface Sandbox {
@@ -73,6 +67,7 @@ export class Sandboxes {
         break;
       case 'setHostServers':
         if (same(change.servers, this.#host.servers)) break;
+        this.#forwarder.release(this.#host);
         this.#host = upstreams(change.servers);
     }
   }
@@ -86,7 +81,11 @@ export class Sandboxes {
 
   /** Stops reading all sockets; what was asked before is still answered. */
   end(): void {
-    for (const { ends } of this.#served.values()) for (const end of ends) end({ gracefully: true });
+    for (const { ends, own } of this.#served.values()) {
+      for (const end of ends) end({ gracefully: true });
+      this.#forwarder.release(own);
+    }
+    this.#forwarder.release(this.#host);
     this.#served.clear();
   }
 
@@ -95,7 +94,9 @@ export class Sandboxes {
     const known = this.#served.get(view.sandboxId);
     if (known !== undefined) {
       known.responder.setView(view);
-      if (!same(known.own.servers, ownServers(view))) known.own = this.#ownUpstreams(view);
+      if (same(known.own.servers, ownServers(view))) return;
+      this.#forwarder.release(known.own);
+      known.own = this.#ownUpstreams(view);
     } else if (sockets !== undefined) {
       const responder = new Responder(this.#zone, view);
       const own = this.#ownUpstreams(view);
@@ -124,13 +125,16 @@ export class Sandboxes {
   #remove(id: Id): void {
     const sandbox = this.#served.get(id);
     this.#served.delete(id);
-    for (const end of sandbox?.ends ?? []) end();
+    if (sandbox === undefined) return;
+    for (const end of sandbox.ends) end();
+    // Or they would keep its namespace.
+    this.#forwarder.release(sandbox.own);
   }
 }
 
 /** Nothing that other servers said is remembered. */
-function upstreams(servers: readonly Ip[], open?: OpenElsewhere): Upstreams {
-  return { servers, open, cache: new AnswerCache(open === undefined ? {} : OWN_CACHE), asking: new Map() };
+function upstreams(servers: readonly Ip[], dialler?: Dialler): Upstreams {
+  return { servers, dialler, cache: new AnswerCache(dialler === undefined ? {} : OWN_CACHE), asking: new Map() };
 }
 
 function same(one: readonly Ip[], other: readonly Ip[]): boolean {

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { parseIp } from '../../../base/index.ts';
-import { type DatagramBatch, duplicateFd, peerAddress, sendToPeer } from '../../../kernel/index.ts';
+import { type DatagramBatch, duplicateFd, peerAddress } from '../../../kernel/index.ts';
 import { numericLookup } from '../forwarding/index.ts';
 import type { Handler } from './tcp-server.ts';
 
@@ -19,12 +19,16 @@ export function serveUdp(fd: number, handler: Handler, batch: DatagramBatch): ()
   let open = true;
   let awaited = 0;
   const closeIfDone = (): void => {
-    if (!open && awaited === 0) own.close();
+    if (open || awaited > 0) return;
+    batch.flush();
+    own.close();
   };
   const answerLate = async (response: Promise<Buffer>, peer: Uint8Array): Promise<void> => {
     awaited += 1;
     try {
-      sendToPeer(own.fd, await response, peer);
+      // Those that come together go out together.
+      batch.reply(own.fd, await response, peer);
+      batch.flushSoon();
     } finally {
       awaited -= 1;
       closeIfDone();
@@ -44,7 +48,7 @@ export function serveUdp(fd: number, handler: Handler, batch: DatagramBatch): ()
       for (let index = 0; index < count; index += 1) take(batch.data(index), batch.peer(index));
       if (count < batch.slots) break;
     }
-    batch.flush(own.fd);
+    batch.flush();
   });
   socket.bind({ fd });
   return () => {

@@ -107,13 +107,20 @@ export function encodeName(name: string): Buffer | undefined {
   return wire.length <= MAX_NAME_SIZE ? wire : undefined;
 }
 
-/** Whether `response` answers exactly the question of `query`; `'empty'`: it repeats no question (an error). */
+/** Whether `response` answers exactly the question of `query`, under its id; `'empty'`: it repeats no question (an error). */
 export function answersQuestion(response: Buffer, query: Buffer, questionEnd: number): boolean | 'empty' {
   if (response.length < HEADER_SIZE || response.readUInt16BE(0) !== query.readUInt16BE(0)) return false;
+  return repeatsQuestion(response, query, questionEnd);
+}
+
+/** {@link answersQuestion} under whatever id. `response` has a header at least. */
+export function repeatsQuestion(response: Buffer, query: Buffer, questionEnd: number): boolean | 'empty' {
   if ((response.readUInt16BE(2) & (FLAG.response | FLAG.opcode)) !== FLAG.response) return false;
   const questions = response.readUInt16BE(4);
   if (questions === 0) return 'empty';
   if (questions !== 1 || response.length < questionEnd) return false;
+  // Most servers repeat it letter for letter.
+  if (query.compare(response, HEADER_SIZE, questionEnd, HEADER_SIZE, questionEnd) === 0) return true;
   return questionKey(response, questionEnd - 4) === questionKey(query, questionEnd - 4);
 }
 
