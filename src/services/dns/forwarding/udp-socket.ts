@@ -138,11 +138,7 @@ export class UpstreamSocket {
 
   /** Asks elsewhere what may be asked elsewhere; the rest stays. */
   #foundOut(): void {
-    this.#retired = true;
-    for (const asked of this.#current()) {
-      if (asked.moves < MAX_MOVES) this.#move(asked);
-    }
-    this.#closeIfDone();
+    this.#giveUp((asked) => asked.moves < MAX_MOVES && this.#move(asked));
   }
 
   /**
@@ -150,15 +146,21 @@ export class UpstreamSocket {
    * one alone has failed; the others are asked anew, for the server may be there again.
    */
   #refused(): void {
-    this.#retired = true;
     const unsent = new Set(this.#unsent);
     this.#unsent = [];
-    const current = this.#current();
-    const alone = current.length - unsent.size === 1;
-    for (const asked of current) {
+    const alone = this.#awaited - unsent.size === 1;
+    this.#giveUp((asked) => {
       if (asked.moves < MAX_MOVES && (!alone || unsent.has(asked))) this.#move(asked);
       else this.#settle(asked, undefined);
-    }
+    });
+  }
+
+  /** It stays open meanwhile, so that nobody is given its port. */
+  #giveUp(each: (asked: AskedOverUdp) => void): void {
+    this.#retired = true;
+    this.#awaited += 1;
+    for (const asked of [...this.#asked.values()]) if (asked !== undefined) each(asked);
+    this.#awaited -= 1;
     this.#closeIfDone();
   }
 
@@ -166,10 +168,6 @@ export class UpstreamSocket {
     this.forget(asked);
     asked.moves += 1;
     this.#deps.move(asked);
-  }
-
-  #current(): AskedOverUdp[] {
-    return [...this.#asked.values()].filter((asked) => asked !== undefined);
   }
 
   #closeIfDone(): void {
