@@ -68,7 +68,7 @@ function questionOf(kind: 'name' | 'PTR' | 'miss' | 'cached' | 'forwarded', serv
   return {
     name: { what: 'a container’s name', name: 'server', code: 0, ms: 1000 },
     PTR: { what: 'a container’s address (PTR)', name: reverse, type: 'PTR', code: 0, ms: 600 },
-    // The LAN's resolver knows nobody, and dockerd and aardvark-dns ask it.
+    // The LAN's resolver knows nobody and says for how long; dockerd asks it each time.
     miss: { what: 'a name that nobody has', name: 'nobody', ms: 600 },
     cached: { what: 'a name of outside, the same again', name: 'one.lan.test', code: 0, ms: 600 },
     forwarded: { what: 'names of outside, each another', name: '*.lan.test', code: 0, ms: 600 },
