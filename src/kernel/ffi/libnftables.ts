@@ -2,6 +2,7 @@ import koffi, { type LibraryHandle } from 'koffi';
 import { UnsupportedError } from '../../base/index.ts';
 import { SystemError } from './errors.ts';
 import { reserveLowDescriptors, withLowDescriptor } from './fd.ts';
+import { withoutSignals } from './threads.ts';
 
 /** An address in C memory: a number to us, never looked into. */
 type Pointer = bigint & { readonly __pointer: unique symbol };
@@ -79,7 +80,8 @@ export class NftContext implements Disposable {
     // Safe: the context is live, the script is copied for the time of the call, and koffi copies both result strings
     // before the next call could free them.
     this.#bindings.setOutputFlags(context, outputFlags);
-    const status = this.#bindings.run(context, commands);
+    // A signal while the library waits for the kernel's answer would make it call a transaction failed that was done.
+    const status = withoutSignals(() => this.#bindings.run(context, commands));
     const output = this.#bindings.output(context) ?? '';
     const error = this.#bindings.error(context) ?? '';
     return { ok: status === 0, output, error };

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs';
+import koffi from 'koffi';
 
 let started = false;
 
@@ -13,4 +14,28 @@ export function startThreadPool(): void {
   started = true;
   // Submitting is enough: the threads are created, and waited for, before this returns.
   stat('/', () => {});
+}
+
+/** Of glibc's sigset_t. */
+const SET_BYTES = 128;
+const SIG_SETMASK = 2;
+
+const ALL = new Uint8Array(SET_BYTES).fill(0xff);
+
+let setMask: ((how: number, set: Uint8Array, old: Uint8Array | null) => number) | undefined;
+
+/**
+ * Does some work while this thread takes no signal (pthread_sigmask(3)); those to the process go to another thread, those to this
+ * one wait. For libraries that take an interrupted call for a failed one.
+ */
+export function withoutSignals<T>(work: () => T): T {
+  setMask ??= koffi.load('libc.so.6').func('int pthread_sigmask(int, const void *, _Out_ void *)');
+  const before = new Uint8Array(SET_BYTES);
+  // Safe: both sets are as large as a sigset_t, and the call keeps neither. It cannot fail with a valid first argument.
+  setMask(SIG_SETMASK, ALL, before);
+  try {
+    return work();
+  } finally {
+    setMask(SIG_SETMASK, before, null);
+  }
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { createNetns, deleteNetns, openNetns, runInNewNetns } from '../netns/index.ts';
@@ -30,6 +32,31 @@ describe('nftables in a namespace', () => {
   it('belongs to its namespace', () => {
     using home = runInNewNetns(() => Nft.open());
     assert.equal(home.runIfPresent('list table ip fwt'), false);
+  });
+
+  it('does what it was told, and says so, while signals come in', async () => {
+    nft.run('add table ip busy; add set ip busy s { type ipv4_addr; }');
+    let signals = 0;
+    const count = (): void => {
+      signals += 1;
+    };
+    process.on('SIGWINCH', count);
+    // Ends when its parent does.
+    const storm = `while (getppid() == ${process.pid}) { kill 'WINCH', ${process.pid}; select(undef, undef, undef, 0.00002); }`;
+    const sender = spawn('perl', ['-e', storm], { stdio: 'inherit' });
+    try {
+      for (let round = 0; round < 3000; round += 1) {
+        nft.run('add element ip busy s { 192.0.2.7 }; delete element ip busy s { 192.0.2.7 }');
+        // Only now are they counted.
+        if (round % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.ok(signals > 0);
+    } finally {
+      sender.kill('SIGKILL');
+      await once(sender, 'exit');
+      process.off('SIGWINCH', count);
+      nft.run('delete table ip busy');
+    }
   });
 
   it('works beside more descriptors than select() can name, and again after that', () => {
