@@ -1,7 +1,8 @@
 // fairwayd: reads its configuration, takes its pid file, starts the engine, opens its sockets, and waits for signals.
 import { mkdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
-import { messageOf } from './base/index.ts';
+import { messageOf, systemClock } from './base/index.ts';
 import {
   compareConfigs,
   type DaemonConfig,
@@ -11,9 +12,10 @@ import {
   reloadAttributes,
   reloadConfig,
 } from './config/index.ts';
-import { handleSignals, Listeners, Pidfile } from './daemon/index.ts';
+import { handleSignals, Listeners, Pidfile, whenIdle, workedMs } from './daemon/index.ts';
 import { startEngine } from './engine.ts';
 import { engineOptions, registryOptions } from './engine-options.ts';
+import { giveBackMemory } from './kernel/index.ts';
 import { VERSION } from './version.ts';
 
 async function run(initial: DaemonConfig, log: Logger, args: readonly string[]): Promise<void> {
@@ -61,6 +63,11 @@ async function run(initial: DaemonConfig, log: Logger, args: readonly string[]):
   log.info({ hosts: config.hosts.map(listenText), version: VERSION }, 'fairwayd is ready');
   undo.move();
   await engine.settle();
+  whenIdle({ clock: systemClock, workedMs }, () => {
+    // The next start, or one after a crash, finds what was compiled.
+    flushCompileCache();
+    giveBackMemory();
+  });
 }
 
 async function main(): Promise<void> {

@@ -11,6 +11,7 @@ export * from './features.ts';
 export {
   duplicateFd,
   errnoName,
+  giveBackMemory,
   isErrno,
   localPort,
   O_PATH,

@@ -53,6 +53,7 @@ interface Libc {
   tee(from: number, to: number, length: number, flags: number): number;
   ioctl(fd: number, request: number, argument: Int32Array): number;
   eventfd(initial: number, flags: number): number;
+  malloc_trim(keep: number): number;
   epoll_create1(flags: number): number;
   epoll_ctl(epoll: number, operation: number, fd: number, event: Uint8Array): number;
   epoll_wait: {
@@ -108,6 +109,7 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   // Variadic in C, as fcntl.
   ioctl: 'int ioctl(int, ulong, void *)',
   eventfd: 'int eventfd(uint32_t, int)',
+  malloc_trim: 'int malloc_trim(ulong)',
   epoll_create1: 'int epoll_create1(int)',
   epoll_ctl: 'int epoll_ctl(int, int, int, void *)',
   epoll_wait: 'int epoll_wait(int, void *, int, int)',

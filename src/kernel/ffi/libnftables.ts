@@ -2,7 +2,7 @@ import koffi, { type LibraryHandle } from 'koffi';
 import { UnsupportedError } from '../../base/index.ts';
 import { SystemError } from './errors.ts';
 import { reserveLowDescriptors, withLowDescriptor } from './fd.ts';
-import { withoutSignals } from './threads.ts';
+import { withoutSignals } from './process.ts';
 
 /** An address in C memory: a number to us, never looked into. */
 type Pointer = bigint & { readonly __pointer: unique symbol };

@@ -27,7 +27,12 @@ export interface ProcessResolverOptions extends ResolverProcessOptions {
 }
 
 /** The zone of a host with hundreds of containers is well below; more than this is a leak, and the process begins anew. */
-const NODE_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
+const NODE_FLAGS = [
+  '--max-old-space-size=64',
+  '--max-semi-space-size=2',
+  '--expose-gc',
+  '--disable-warning=ExperimentalWarning',
+];
 const RESTART_DELAY_MS = 200;
 const PASSED_AT_ONCE = 32;
 /** Failures in a row, without anything done in between, after which callers are told. */

@@ -4,6 +4,7 @@ import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { type Ip, messageOf, parseIp } from '../../../base/index.ts';
 import {
+  giveBackMemory,
   holdPort,
   openConnectedUdpSocketIn,
   openNetns,
@@ -112,6 +113,8 @@ function openIn(sandboxPath: string): Dialler {
 // Before anything else: its threads must not begin in a sandbox.
 startThreadPool();
 raisePriority(NICE);
+// What loading has left, before anybody waits for an answer.
+giveBackMemory();
 run(JSON.parse(process.argv[2] ?? '{}') as ResolverProcessOptions);
 // It may never end by itself, which is when this is done otherwise.
 flushCompileCache();

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs';
 import koffi from 'koffi';
+import { libc } from './libc.ts';
 
 let started = false;
 
@@ -38,4 +39,14 @@ export function withoutSignals<T>(work: () => T): T {
   } finally {
     setMask(SIG_SETMASK, before, null);
   }
+}
+
+/**
+ * Collects what nobody needs any more, and gives back to the kernel what the engine and the C library keep for later: for good,
+ * in a process that has little to do. Nothing else runs meanwhile, for some 20 ms with a daemon of usual size. Without
+ * `--expose-gc` only the C library gives something back.
+ */
+export function giveBackMemory(): void {
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  libc().malloc_trim(0);
 }
