@@ -92,6 +92,15 @@ export interface GlobalPoolRequest {
   readonly wantsGateway: boolean;
 }
 
+/** A network of ours that the store has lost, and that cannot be put back: another has what was its own. */
+export interface NetworkClash {
+  readonly network: NetworkRecord;
+  /** What another network has now. */
+  readonly reason: string;
+  /** The other's frames cannot be told from its own: endpoints must not stay on it. */
+  readonly indistinct: boolean;
+}
+
 /** `driverState` key of a network's VXLAN network identifier. */
 export const VNI = 'vni';
 
@@ -124,9 +133,10 @@ export interface Cluster {
   onNodes(listener: () => void): () => void;
   /**
    * Begins to reach the store, and tries again until {@link close}: the store need not be there. `endpoints` are those of ours
-   * that run from before; whatever else this node holds is given back.
+   * that run from before; whatever else this node holds is given back. `networks` are those that they are on: should the store
+   * have lost one that was made in it, it is put back (as later for {@link join}), so that it exists as long as anybody is on it.
    */
-  start(endpoints: readonly ClusterEndpoint[]): void;
+  start(endpoints: readonly ClusterEndpoint[], networks?: readonly NetworkRecord[]): void;
   /** Lets go of the leases, for a later daemon of this node to take up; nothing ends by it before its time. Repeatable. */
   close(): Promise<void>;
   /**
@@ -146,6 +156,8 @@ export interface Cluster {
    * text), forbidden `ipam_pool_overlap`, forbidden `vni_taken`, unavailable `store_unreachable`.
    */
   createNetwork(plan: PlannedGlobalNetwork): Promise<NetworkRecord>;
+  /** The store has lost a network that endpoints of ours are on, and it cannot be put back. Told once for each reason. */
+  onClash(listener: (clash: NetworkClash) => void): () => void;
   /** Refuses (forbidden, names them) while any node has endpoints on it; repeatable. */
   removeNetwork(network: NetworkRecord): Promise<void>;
   /**

@@ -30,6 +30,8 @@ export interface NetworkRecord {
   /** Nanoseconds since the epoch, decimal text. */
   readonly created: string;
   readonly scope: Scope;
+  /** Of global scope: the cluster that it was made in. */
+  readonly cluster?: Id;
   readonly driver: string;
   readonly enableIpv4: boolean;
   readonly enableIpv6: boolean;

@@ -20,6 +20,12 @@ interface GrantedLease {
   cancelEnd: () => void;
 }
 
+export interface MemoryBackup {
+  readonly rows: ReadonlyMap<string, Row>;
+  /** By id: seconds to live. */
+  readonly leases: ReadonlyMap<string, number>;
+}
+
 export interface MemoryClusterOptions {
   readonly clock?: Clock;
   /** Waited for before a call reaches the state and before its answer is there: order and delay of a simulated network. */
@@ -50,6 +56,34 @@ export class MemoryCluster {
     for (const { cancelEnd } of this.#leases.values()) cancelEnd();
     this.#leases.clear();
     this.#apply([...this.#rows.keys()].map((key) => ({ key, action: 'delete', json: undefined, expect: undefined })));
+  }
+
+  /** What an operator would put aside, leases included. */
+  backUp(): MemoryBackup {
+    const leases = new Map([...this.#leases].map(([id, { ttlSeconds }]) => [id, ttlSeconds]));
+    return { rows: new Map(this.#rows), leases };
+  }
+
+  /** All is as it was then, and leases live from now on; who follows is told the difference. */
+  restore({ rows, leases }: MemoryBackup): void {
+    for (const { cancelEnd } of this.#leases.values()) cancelEnd();
+    this.#leases.clear();
+    for (const [id, ttlSeconds] of leases) {
+      this.#leases.set(id, { ttlSeconds, cancelEnd: this.#endLater(id, ttlSeconds) });
+    }
+    const gone = [...this.#rows.keys()].filter((key) => !rows.has(key));
+    this.#apply(gone.map((key) => ({ key, action: 'delete', json: undefined, expect: undefined })));
+    for (const [key, { json, lease }] of rows) {
+      const now = this.#rows.get(key);
+      if (now?.json !== json || now.lease !== lease)
+        this.#apply([{ key, action: 'put', json, expect: undefined }], lease);
+    }
+  }
+
+  /** Somebody deletes by hand. */
+  deleteAll(prefix: string): void {
+    const keys = [...this.#rows.keys()].filter((key) => key.startsWith(prefix));
+    this.#apply(keys.map((key) => ({ key, action: 'delete', json: undefined, expect: undefined })));
   }
 
   get revision(): number {

@@ -86,8 +86,11 @@ export class GlobalNetworkList {
 
   async #appear(record: NetworkRecord): Promise<void> {
     const { state, store, presence, drivers } = this.#deps;
-    presence.adopt(record.id);
-    if (state.networks.has(record.id)) return;
+    const wasLost = presence.adopt(record.id);
+    if (state.networks.has(record.id)) {
+      if (wasLost) this.#publish('create', record);
+      return;
+    }
     await store.commit([put.network(record)]);
     state.setNetwork({ record, driver: drivers.get(record.driver), setup: { firewall: [] } });
     this.#publish('create', record);
@@ -100,7 +103,7 @@ export class GlobalNetworkList {
     if (network === undefined || presence.isOrphaned(id)) return;
     this.#publish('destroy', network.record);
     if (!presence.orphan(id)) {
-      log.error({ network: network.record.name }, 'the cluster has lost a network that containers of this host are on');
+      log.warn({ network: network.record.name }, 'the cluster has lost a network that containers of this host are on');
       return;
     }
     state.deleteNetwork(id);

@@ -68,9 +68,9 @@ export class Presence {
     return false;
   }
 
-  /** The cluster has it after all. */
-  adopt(networkId: Id): void {
-    this.#orphaned.delete(networkId);
+  /** The cluster has it after all. Returns whether it had not. */
+  adopt(networkId: Id): boolean {
+    return this.#orphaned.delete(networkId);
   }
 
   isOrphaned(networkId: Id): boolean {

@@ -8,7 +8,7 @@ import { FakeNetworking } from './fake-networking.ts';
 export class FakeHostNode {
   readonly id: Id = newId();
   readonly name: string;
-  readonly local = new MemoryStore();
+  readonly local: MemoryStore;
   readonly #hosts: FakeHosts;
   readonly #address: Ip;
   store: MemoryClusterStore;
@@ -17,7 +17,9 @@ export class FakeHostNode {
   /** Sandboxes by the names of their containers. */
   readonly containers = new Map<string, Id>();
 
-  constructor(hosts: FakeHosts, name: string, address: Ip) {
+  /** `before`: the same host in another cluster. */
+  constructor(hosts: FakeHosts, name: string, address: Ip, before?: FakeHostNode) {
+    this.local = before?.local ?? new MemoryStore();
     this.#hosts = hosts;
     this.name = name;
     this.#address = address;

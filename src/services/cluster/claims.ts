@@ -14,6 +14,7 @@ import {
   type ClusterEndpoint,
   type ClusterStore,
   type JoinRequest,
+  type NetworkRecord,
   type StoreLease,
   type StoreOperation,
 } from '../../model/index.ts';
@@ -40,6 +41,8 @@ export interface ClaimsDeps {
 /** An endpoint of ours as it is in the store, as far as known. */
 interface Own {
   endpoint: ClusterEndpoint;
+  /** Undefined: it is not known what it is on. */
+  readonly network: NetworkRecord | undefined;
   /** 0: not known. */
   revision: number;
   /** Of its addresses. */
@@ -75,11 +78,23 @@ export class Claims {
     this.#blocks = new NodeBlocks(deps);
   }
 
-  /** These run from before. */
-  resume(endpoints: readonly ClusterEndpoint[]): void {
+  /** These run from before, on these networks. */
+  resume(endpoints: readonly ClusterEndpoint[], networks: readonly NetworkRecord[]): void {
+    const byId = new Map(networks.map((network) => [network.id, network]));
     for (const endpoint of endpoints) {
-      this.#own.set(endpoint.endpointId, { endpoint, revision: 0, addressRevision: 0, changed: false });
+      const network = byId.get(endpoint.networkId);
+      this.#own.set(endpoint.endpointId, { endpoint, network, revision: 0, addressRevision: 0, changed: false });
     }
+  }
+
+  has(endpointId: Id): boolean {
+    return this.#own.has(endpointId);
+  }
+
+  /** Those that endpoints of this node are on. */
+  networks(): readonly NetworkRecord[] {
+    const all = [...this.#own.values()].flatMap(({ network }) => network ?? []);
+    return [...new Map(all.map((network) => [network.id, network])).values()];
   }
 
   onTaken(listener: (endpoint: ClusterEndpoint) => void): () => void {
@@ -168,7 +183,7 @@ export class Claims {
         ...this.#blocks.claim(view.id, blocks),
       ]);
       if (revision !== undefined) {
-        const own = { endpoint, revision, addressRevision: revision, changed: false };
+        const own = { endpoint, network: request.network, revision, addressRevision: revision, changed: false };
         this.#own.set(endpoint.endpointId, own);
         this.#pending.delete(endpoint.endpointId);
         for (const ip of addressesOf(endpoint)) view.addresses.take(ip, endpoint.endpointId);
@@ -266,7 +281,7 @@ export class Claims {
         store.get<ClusterEndpoint>(keys.endpoint(networkId, endpointId)),
         ...addressesOf(endpoint).map((ip) => store.get<StoredAddress>(keys.address(networkId, ip))),
       ]);
-      // Removed while it was thought to be empty: nobody can join it, so nobody can take the address either.
+      // Lost, and what was its own is another's now: nobody can join it, so nobody can take the address either.
       if (network === undefined) return;
       if (rows.some((row) => row !== undefined && row.value.endpointId !== endpointId)) {
         this.#own.delete(endpointId);
@@ -286,7 +301,8 @@ export class Claims {
       const revision = await this.#commitClaim([check, ...this.#blocks.claim(networkId, blocks), ...operations]);
       if (revision === undefined) continue;
       if (this.#own.get(endpointId) === own) {
-        this.#own.set(endpointId, { endpoint: own.endpoint, revision, addressRevision: revision, changed: false });
+        const { endpoint: now, network: on } = own;
+        this.#own.set(endpointId, { endpoint: now, network: on, revision, addressRevision: revision, changed: false });
       } else await this.#giveBack(networkId, endpointId);
       return;
     }

@@ -17,6 +17,7 @@ import type {
   ClusterStore,
   EndpointNews,
   JoinRequest,
+  NetworkClash,
   NetworkNews,
   NetworkRecord,
   PlannedGlobalNetwork,
@@ -75,6 +76,9 @@ export class StoreCluster implements Cluster {
   readonly #upkeep: Upkeep;
   readonly #ends: (() => void)[] = [];
   readonly #allKnown = new Emitter<void>();
+  readonly #clashes = new Emitter<NetworkClash>();
+  /** Reasons that were told. */
+  readonly #clashing = new Map<Id, string>();
   /** By key: under which lease it was put. */
   readonly #registered = new Map<string, string>();
   #clusterId: Id | undefined;
@@ -83,6 +87,8 @@ export class StoreCluster implements Cluster {
   #ready = false;
   #started = false;
   #closed = false;
+  /** Whether others were seen to be told of this node. */
+  #whole = false;
 
   constructor(deps: StoreClusterDeps, options: StoreClusterOptions) {
     const { store, local, clock = systemClock, random = Math.random } = deps;
@@ -99,7 +105,10 @@ export class StoreCluster implements Cluster {
     this.#claim = new KeptLease({ store, local, onLost }, { key: 'cluster/claim', ttlSeconds: claimSeconds });
     this.#members = new Members({ store });
     this.#networks = new GlobalNetworks({ store, clock, random, selfId }, { pools });
-    this.#views = new NetworkViews({ store, members: this.#members, selfId });
+    const onOwnGone = (endpointId: Id): void => {
+      if (this.#claims.has(endpointId)) this.#upkeep.ask();
+    };
+    this.#views = new NetworkViews({ store, members: this.#members, selfId, onOwnGone });
     this.#claims = new Claims({
       ...{ store, clock, random, selfId, networks: this.#networks, views: this.#views },
       lease: () => this.#claim.current,
@@ -121,10 +130,14 @@ export class StoreCluster implements Cluster {
     return this.#store.reachable ? undefined : 'the cluster store is not reachable';
   }
 
-  start(endpoints: readonly ClusterEndpoint[]): void {
+  start(endpoints: readonly ClusterEndpoint[], networks: readonly NetworkRecord[] = []): void {
     this.#started = true;
-    this.#claims.resume(endpoints);
+    this.#claims.resume(endpoints, networks);
     this.#ends.push(
+      this.#members.onChange((id) => this.#watchSelf(id)),
+      this.#networks.listen(({ removed }) => {
+        if (this.#claims.networks().some(({ id }) => removed.includes(id))) this.#upkeep.ask();
+      }),
       this.#store.onReachable((reachable) => {
         if (reachable) this.#upkeep.ask();
         else this.#log.warn({}, 'the cluster store is not reachable: what is known of other hosts stays as it is');
@@ -174,6 +187,10 @@ export class StoreCluster implements Cluster {
 
   onTaken(listener: (endpoint: ClusterEndpoint) => void): () => void {
     return this.#claims.onTaken(listener);
+  }
+
+  onClash(listener: (clash: NetworkClash) => void): () => void {
+    return this.#clashes.on(listener);
   }
 
   async createNetwork(plan: PlannedGlobalNetwork): Promise<NetworkRecord> {
@@ -227,6 +244,7 @@ export class StoreCluster implements Cluster {
     await this.#register();
     await this.#members.follow();
     await this.#networks.follow();
+    await this.#putBackLost();
     await this.#claims.settle();
     await Promise.all(this.#views.all().map((view) => view.ready()));
     const before = this.#ready;
@@ -238,7 +256,10 @@ export class StoreCluster implements Cluster {
   async #checkSchema(): Promise<Id> {
     const found = await this.#store.get<StoredSchema>(keys.schema);
     if (found === undefined) {
-      const schema: StoredSchema = { version: SCHEMA_VERSION, cluster: newId() };
+      // A store that lost everything is that of the same cluster for those who were in it.
+      const before = this.#clusterId ?? this.#claims.networks().find((one) => one.cluster !== undefined)?.cluster;
+      const cluster = before ?? newId();
+      const schema: StoredSchema = { version: SCHEMA_VERSION, cluster };
       await this.#store.commit([{ put: keys.schema, value: schema, expect: 0 }]).catch((error: unknown) => {
         if (!(error instanceof FairwayError) || error.code !== 'store_conflict') throw error;
       });
@@ -270,6 +291,30 @@ export class StoreCluster implements Cluster {
     } catch (error) {
       if (error instanceof FairwayError && error.code === 'lease_lost') kept.drop();
       throw error;
+    }
+  }
+
+  /** Somebody deleted what says that we are there: it is said again. */
+  #watchSelf(id: Id): void {
+    if (id !== this.#self.id) return;
+    const whole = this.#members.get(id)?.alive === true;
+    if (this.#whole && !whole) this.#upkeep.ask();
+    this.#whole = whole;
+  }
+
+  /** Networks of another cluster, which this host was in before, do not belong here. */
+  async #putBackLost(): Promise<void> {
+    for (const network of this.#claims.networks()) {
+      if (this.#networks.get(network.id) !== undefined || network.cluster !== this.#clusterId) continue;
+      const done = await this.#networks.putBack(network);
+      const context = { network: network.name, id: network.id };
+      if (done === 'made')
+        this.#log.warn(context, 'the cluster had lost a network that containers are on: it is put back');
+      if (typeof done === 'string') this.#clashing.delete(network.id);
+      else if (this.#clashing.get(network.id) !== done.reason) {
+        this.#clashing.set(network.id, done.reason);
+        this.#clashes.emit({ network, ...done });
+      }
     }
   }
 

@@ -8,6 +8,8 @@ export interface NetworkViewDeps {
   readonly store: ClusterStore;
   readonly members: Members;
   readonly selfId: Id;
+  /** An endpoint of this node is in the store no more, whoever did that. */
+  readonly onOwnGone: (endpointId: Id) => void;
 }
 
 type Seen = EndpointNews['set'][number];
@@ -90,6 +92,7 @@ export class NetworkView {
     if (after === undefined) this.#endpoints.delete(id);
     else this.#endpoints.set(id, after);
     for (const ip of addressesOf(after)) this.addresses.take(ip, id);
+    if (after === undefined && before?.nodeId === this.#deps.selfId) this.#deps.onOwnGone(id);
     if (this.#ready) this.#tell([after ?? before].filter((one) => one !== undefined));
   }
 

@@ -23,6 +23,7 @@ import type {
 import { VNI } from '../../model/index.ts';
 import type { AddressPool } from '../ipam/index.ts';
 import { blockState } from './blocks.ts';
+import { type Clash, clashOf, withoutOwnState } from './clash.ts';
 import { keys, leafOf, type StoredNetwork, type StoredOwner, type StoredPools } from './keys.ts';
 import { choosePools, lowestFreeVni, withoutPools, withPools } from './pools.ts';
 
@@ -128,6 +129,56 @@ export class GlobalNetworks {
     }
   }
 
+  /**
+   * One that the store has lost, although endpoints of this node are on it. Several nodes may do it at once: they put back the
+   * same.
+   */
+  async putBack(network: NetworkRecord): Promise<'there' | 'made' | Clash> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const found = await this.look(network.id);
+      if (found !== undefined) {
+        this.#learnNew(network.id, found);
+        return 'there';
+      }
+      const done = await this.#tryToPutBack(network);
+      if (done !== undefined) return done;
+      await this.#pause(attempt);
+    }
+    throw unavailable('cluster_contention', `cannot put back network "${network.name}": too many are being created`);
+  }
+
+  /** Undefined: somebody else changed something meanwhile. */
+  async #tryToPutBack(lost: NetworkRecord): Promise<'made' | Clash | undefined> {
+    const { store } = this.#deps;
+    const network = withoutOwnState(lost);
+    const { id } = network;
+    const vni = network.driverState?.[VNI];
+    const [pools, name, identifier] = await Promise.all([
+      store.get<StoredPools>(keys.pools),
+      store.get<StoredOwner>(keys.name(network.name)),
+      typeof vni === 'number' ? store.get<StoredOwner>(keys.vni(vni)) : undefined,
+    ]);
+    const taken = pools?.value ?? [];
+    const clash = clashOf(network, { pools: taken, name: name?.value, identifier: identifier?.value });
+    if (clash !== undefined) return clash;
+    const subnets = network.pools.map(({ subnet }) => subnet);
+    const owner: StoredOwner = { networkId: id };
+    const made = await this.#commit(
+      [
+        ...(subnets.length === 0
+          ? []
+          : [{ put: keys.pools, value: withPools(taken, id, subnets), expect: pools?.revision ?? 0 }]),
+        { put: keys.name(network.name), value: owner, expect: name?.revision ?? 0 },
+        ...(typeof vni === 'number' ? [{ put: keys.vni(vni), value: owner, expect: identifier?.revision ?? 0 }] : []),
+        { put: keys.network(id), value: { network } satisfies StoredNetwork, expect: 0 },
+      ],
+      async () => (await this.look(id))?.revision,
+    );
+    if (made === undefined) return undefined;
+    this.#learnNew(id, { network, revision: made });
+    return 'made';
+  }
+
   /** Undefined: somebody else changed something meanwhile. */
   async #tryToCreate(plan: PlannedGlobalNetwork, cluster: Id): Promise<NetworkRecord | undefined> {
     const { store } = this.#deps;
@@ -147,6 +198,7 @@ export class GlobalNetworks {
     };
     const network: NetworkRecord = {
       ...facts,
+      cluster,
       pools: chosen,
       ...(Object.keys(driverState).length === 0 ? {} : { driverState }),
     };
@@ -164,7 +216,7 @@ export class GlobalNetworks {
       async () => (await this.look(plan.id))?.revision,
     );
     if (made === undefined) return undefined;
-    if (!this.#known.has(plan.id)) this.#learn(plan.id, { network, revision: made }, this.#end !== undefined);
+    this.#learnNew(plan.id, { network, revision: made });
     return network;
   }
 
@@ -245,6 +297,11 @@ export class GlobalNetworks {
       this.#forget(id, tell);
       this.#gone.delete(id);
     } else if (revision > (this.#gone.get(id) ?? 0)) this.#learn(id, { ...(value as StoredNetwork), revision }, tell);
+  }
+
+  /** Found out by asking, before we are told. */
+  #learnNew(id: Id, known: KnownNetwork): void {
+    if (!this.#known.has(id)) this.#learn(id, known, this.#end !== undefined);
   }
 
   #learn(id: Id, known: KnownNetwork, tell: boolean): void {
