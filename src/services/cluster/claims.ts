@@ -87,8 +87,9 @@ export class Claims {
     }
   }
 
+  /** Claimed, or being claimed. */
   has(endpointId: Id): boolean {
-    return this.#own.has(endpointId);
+    return this.#own.has(endpointId) || this.#pending.has(endpointId);
   }
 
   /** Those that endpoints of this node are on. */

@@ -105,10 +105,10 @@ export class StoreCluster implements Cluster {
     this.#claim = new KeptLease({ store, local, onLost }, { key: 'cluster/claim', ttlSeconds: claimSeconds });
     this.#members = new Members({ store });
     this.#networks = new GlobalNetworks({ store, clock, random, selfId }, { pools });
-    const onOwnGone = (endpointId: Id): void => {
-      if (this.#claims.has(endpointId)) this.#upkeep.ask();
+    const onOwn = (endpointId: Id, there: boolean): void => {
+      if (this.#claims.has(endpointId) !== there) this.#upkeep.ask();
     };
-    this.#views = new NetworkViews({ store, members: this.#members, selfId, onOwnGone });
+    this.#views = new NetworkViews({ store, members: this.#members, selfId, onOwn });
     this.#claims = new Claims({
       ...{ store, clock, random, selfId, networks: this.#networks, views: this.#views },
       lease: () => this.#claim.current,

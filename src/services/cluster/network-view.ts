@@ -8,8 +8,8 @@ export interface NetworkViewDeps {
   readonly store: ClusterStore;
   readonly members: Members;
   readonly selfId: Id;
-  /** An endpoint of this node is in the store no more, whoever did that. */
-  readonly onOwnGone: (endpointId: Id) => void;
+  /** An endpoint of this node has come to the store or has gone, whoever did that. */
+  readonly onOwn: (endpointId: Id, there: boolean) => void;
 }
 
 type Seen = EndpointNews['set'][number];
@@ -92,7 +92,8 @@ export class NetworkView {
     if (after === undefined) this.#endpoints.delete(id);
     else this.#endpoints.set(id, after);
     for (const ip of addressesOf(after)) this.addresses.take(ip, id);
-    if (after === undefined && before?.nodeId === this.#deps.selfId) this.#deps.onOwnGone(id);
+    const own = (after ?? before)?.nodeId === this.#deps.selfId;
+    if (own && this.#ready) this.#deps.onOwn(id, after !== undefined);
     if (this.#ready) this.#tell([after ?? before].filter((one) => one !== undefined));
   }
 

@@ -40,6 +40,7 @@ export interface KnownNetwork extends StoredNetwork {
 
 /** Every node of a large cluster may be creating one at this moment; one of them gets through each time. */
 const ATTEMPTS = 60;
+const ATTEMPTS_AT_ONCE = 4;
 const LONGEST_PAUSE_MS = 200;
 
 /** `networks/` and what belongs to each: followed, created and removed. */
@@ -131,10 +132,10 @@ export class GlobalNetworks {
 
   /**
    * One that the store has lost, although endpoints of this node are on it. Several nodes may do it at once: they put back the
-   * same.
+   * same. Its caller tries again after a pause.
    */
   async putBack(network: NetworkRecord): Promise<'there' | 'made' | Clash> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt < ATTEMPTS_AT_ONCE; attempt += 1) {
       const found = await this.look(network.id);
       if (found !== undefined) {
         this.#learnNew(network.id, found);
@@ -142,7 +143,6 @@ export class GlobalNetworks {
       }
       const done = await this.#tryToPutBack(network);
       if (done !== undefined) return done;
-      await this.#pause(attempt);
     }
     throw unavailable('cluster_contention', `cannot put back network "${network.name}": too many are being created`);
   }
