@@ -42,7 +42,12 @@ async function direct(): Promise<Row[]> {
   const manual = [await routedHost(lab, 3, 4), await routedHost(lab, 4, 3)] as const;
   await using ours = await pairOf(client, server, '10.77.0.18');
   await using theirs = await pairOf(manual[0], manual[1], '10.66.4.2');
-  return await sideBySide({ what: 'overlay with direct routing, two hosts', ours, baseline: 'plain routes by hand', theirs });
+  return await sideBySide({
+    what: 'overlay with direct routing, two hosts',
+    ours,
+    baseline: 'plain routes by hand',
+    theirs,
+  });
 }
 
 interface Contest {
