@@ -67,8 +67,7 @@ interface Libc {
     ): void;
   };
   socketpair(domain: number, type: number, protocol: number, ends: Int32Array): number;
-  /** Without arguments. */
-  syscall(number: number): number;
+  syscall(number: number, first: number, second: Uint8Array | null, third: number): number;
 }
 
 const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
@@ -114,8 +113,8 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   epoll_ctl: 'int epoll_ctl(int, int, int, void *)',
   epoll_wait: 'int epoll_wait(int, void *, int, int)',
   socketpair: 'int socketpair(int, int, int, void *)',
-  // Variadic in C as well; the number alone is an ordinary argument.
-  syscall: 'long syscall(long)',
+  // Variadic in C as well; a call takes as many of them as it has arguments.
+  syscall: 'long syscall(long, long, const void *, long)',
 };
 
 let loaded: Libc | undefined;

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs';
 import koffi from 'koffi';
+import { check } from './errors.ts';
 import { libc } from './libc.ts';
 
 let started = false;
@@ -49,4 +50,21 @@ export function withoutSignals<T>(work: () => T): T {
 export function giveBackMemory(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   libc().malloc_trim(0);
+}
+
+const SCHED_SETATTR: Readonly<Record<string, number>> = { x64: 314, arm64: 274 };
+/** struct sched_attr, first version. */
+const SCHED_ATTR = { bytes: 48, size: 0, nice: 16, runtime: 24 } as const;
+
+/**
+ * Sets the calling thread's nice value, and the time it gets at a stretch in microseconds: with less than the usual 2 to 4 ms it
+ * gets its turn sooner, also while somebody is in the middle of his. Kernels before 6.12 take the nice value alone.
+ */
+export function scheduleThread({ nice, sliceUs }: { readonly nice: number; readonly sliceUs: number }): void {
+  const attributes = Buffer.alloc(SCHED_ATTR.bytes);
+  attributes.writeUInt32LE(SCHED_ATTR.bytes, SCHED_ATTR.size);
+  attributes.writeInt32LE(nice, SCHED_ATTR.nice);
+  attributes.writeBigUInt64LE(BigInt(sliceUs * 1000), SCHED_ATTR.runtime);
+  // Safe: the kernel reads as many bytes as the structure says it has, which is all of the buffer.
+  check(libc().syscall(SCHED_SETATTR[process.arch] ?? -1, 0, attributes, 0), 'sched_setattr');
 }

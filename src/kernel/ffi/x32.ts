@@ -13,5 +13,5 @@ export function servesX32(): boolean {
   // A filter on ourselves that does not know the ABI would end this process for asking.
   if (!/^Seccomp:\s+0$/m.test(readFileSync('/proc/self/status', 'utf8'))) return true;
   // Safe: a call without arguments and without effect; a kernel that lacks it answers ENOSYS.
-  return libc().syscall(X32_SYSCALL_BIT | GETPID) > 0;
+  return libc().syscall(X32_SYSCALL_BIT | GETPID, 0, null, 0) > 0;
 }
