@@ -8,7 +8,9 @@ import type { Api } from './api.ts';
 import type { Row } from './stats.ts';
 
 const CLIENT = fileURLToPath(new URL('dns-client.ts', import.meta.url));
-const ECHO = `const s = require('dgram').createSocket('udp4'); s.on('message', (m, p) => s.send(m, p.port, p.address)); s.bind(5300, '127.0.0.1', () => console.log('ready'))`;
+/** In a container nobody has port 53 there. */
+export const ECHO_ADDRESS = '127.0.0.1';
+const ECHO = `const s = require('dgram').createSocket('udp4'); s.on('message', (m, p) => s.send(m, p.port, p.address)); s.bind(53, '${ECHO_ADDRESS}', () => console.log(process.pid))`;
 const NOERROR = 0;
 const NXDOMAIN = 3;
 const WINDOW = '32';
@@ -46,16 +48,12 @@ export async function dns(api: Api, engine: Engine): Promise<Row[]> {
   const client = enter(await api.run('client', 'bench'));
   const inner = enter(await api.run('insider', 'inner'));
 
-  const [echoProgram = '', ...echoArgs] = [...client, '-e', ECHO];
-  const echo = spawn(echoProgram, echoArgs, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(echo.stdout, 'data');
-  const echoPid = processWith('5300');
+  const echo = await startEcho(client);
   let raw: Measured;
   try {
-    raw = await measure(client, echoPid, { address: '127.0.0.1', port: 5300, name: 'server', ms: 2000 });
+    raw = await measure(client, echo.pid, { address: ECHO_ADDRESS, name: 'server', ms: 2000 });
   } finally {
-    process.kill(echoPid, 'SIGKILL');
-    await stopChild(echo);
+    await echo.end();
   }
 
   const resolver = resolverOf(engine.daemon.pid);
@@ -88,6 +86,24 @@ export async function dns(api: Api, engine: Engine): Promise<Row[]> {
     { what: 'DNS, names of outside, each asked of the host’s server (a resolver in Node)', value: show(forwarded) },
     { what: `DNS while containers are created (${made} in 4 s)`, value: show(loaded), target },
   ];
+}
+
+/**
+ * A program that gives every datagram back, scheduled as the resolver is: what is left of a latency with nothing to do. `enter` ends
+ * with the program to run, in a session of its own.
+ */
+export async function startEcho(enter: readonly string[]): Promise<{ readonly pid: number; end(): Promise<void> }> {
+  const [program = '', ...args] = [...enter, '--import', RAISED, '-e', ECHO];
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [said] = await once(child.stdout, 'data');
+  const pid = Number(said);
+  return {
+    pid,
+    end: async () => {
+      process.kill(pid, 'SIGKILL');
+      await stopChild(child);
+    },
+  };
 }
 
 function show({ rate, p99, cost }: Measured): string {

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { ok } from '../../test/support/index.ts';
 import { stopChild } from '../../test/support/lan.ts';
 import { within } from '../data-path.ts';
-import { RAISED } from '../dns.ts';
+import { ECHO_ADDRESS, RAISED, startEcho } from '../dns.ts';
 import { COUNTS } from './counts.ts';
 import { type Found, inspect, NETWORK, type Peer, resolverOf, start } from './engines.ts';
-import { less, more } from './report.ts';
+import { less, type Measure, more } from './report.ts';
 import type { Turns } from './turns.ts';
 
 const CLIENT = fileURLToPath(new URL('../dns-client.ts', import.meta.url));
@@ -24,10 +24,14 @@ interface Question {
   readonly ms: number;
 }
 
+const ECHO = 'UDP echo by Node';
 const LATE = less('names, latency: 99th percentile, window of 32', 'ms', '≤ 1 ms');
 const LONGEST = less('names, latency: longest wait while neighbours start and stop', 'ms', '≤ 2 ms');
 const LATE_BUSY = less('names, latency: 99th percentile while neighbours start and stop', 'ms', '≤ 1 ms');
 const LOST = less('names, lost: while neighbours start and stop', 'queries', '0');
+
+const rateOf = ({ what }: Pick<Question, 'what'>): Measure => more(`names: rate, ${what}`, '/s', 'ahead');
+const RATE_OF_NAME = rateOf({ what: 'a container’s name' });
 
 /** Names asked in a container: how many in a second, and the longest silence while others come and go. */
 export async function names(turns: Turns): Promise<void> {
@@ -41,7 +45,7 @@ export async function names(turns: Turns): Promise<void> {
     for (const kind of ['name', 'PTR', 'miss', 'cached', 'forwarded'] as const) {
       await turns.each(async (peer) => {
         const question = questionOf(kind, addresses.get(peer.name) ?? '');
-        const rate = more(`names: rate, ${question.what}`, '/s', 'ahead');
+        const rate = rateOf(question);
         const measured = await ask(peer, await inspect(peer, 'client'), question);
         if (!right(measured, question)) {
           turns.report.note(
@@ -55,11 +59,32 @@ export async function names(turns: Turns): Promise<void> {
       });
     }
     await turns.each(async (peer) => {
-      const silence = await whileNeighboursChange(peer, await inspect(peer, 'client'), turns);
+      const client = await inspect(peer, 'client');
+      const silence = await whileNeighboursChange(peer, client, { turns, address: resolverOf(peer, client) });
       turns.report.add(LONGEST, peer.name, silence.longest);
       turns.report.add(LATE_BUSY, peer.name, silence.p99);
       turns.report.add(LOST, peer.name, silence.lost);
     });
+    await turns.each(
+      (peer) => echoed(peer, turns),
+      ({ name }) => name === 'fairway',
+    );
+  }
+}
+
+/** The same of a program that only gives datagrams back, in a container of Fairway's: what is left of it is none of a resolver's. */
+async function echoed(peer: Peer, turns: Turns): Promise<void> {
+  const client = await inspect(peer, 'client');
+  const echo = await startEcho(['setsid', '-w', ...within(client.pid), process.execPath]);
+  try {
+    const measured = await askAt(ECHO_ADDRESS, client, questionOf('name', ''));
+    turns.report.add(RATE_OF_NAME, ECHO, measured.rate);
+    turns.report.add(LATE, ECHO, measured.p99);
+    const silence = await whileNeighboursChange(peer, client, { turns, address: ECHO_ADDRESS });
+    turns.report.add(LONGEST, ECHO, silence.longest);
+    turns.report.add(LATE_BUSY, ECHO, silence.p99);
+  } finally {
+    await echo.end();
   }
 }
 
@@ -83,9 +108,13 @@ export interface Answers {
 }
 
 /** Asked in that container as fast as answers come. */
-export async function ask(peer: Peer, client: Found, question: Question): Promise<Answers> {
+export function ask(peer: Peer, client: Found, question: Question): Promise<Answers> {
+  return askAt(resolverOf(peer, client), client, question);
+}
+
+async function askAt(address: string, client: Found, question: Question): Promise<Answers> {
   const { name, type = 'A', ms } = question;
-  const asked = [CLIENT, resolverOf(peer, client), name, String(ms), WINDOW, '53', type];
+  const asked = [CLIENT, address, name, String(ms), WINDOW, '53', type];
   const text = await ok([...within(client.pid), process.execPath, ...asked], { timeoutMs: 15_000 });
   const measured = JSON.parse(text) as Answers;
   if (measured.codes.length === 0) throw new Error(`no answer for ${question.what}`);
@@ -102,10 +131,14 @@ interface Silence {
   readonly lost: number;
 }
 
-async function whileNeighboursChange(peer: Peer, client: Found, turns: Turns): Promise<Silence> {
+async function whileNeighboursChange(
+  peer: Peer,
+  client: Found,
+  { turns, address }: { readonly turns: Turns; readonly address: string },
+): Promise<Silence> {
   // It goes before others in line for a core, in a session of its own: its own waiting is not the resolver's.
   const enter = ['setsid', '-w', ...within(client.pid), process.execPath, '--import', RAISED];
-  const command = [...enter, SILENCE, resolverOf(peer, client), 'server'];
+  const command = [...enter, SILENCE, address, 'server'];
   const [program = '', ...args] = command;
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   try {
