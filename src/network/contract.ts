@@ -1,5 +1,6 @@
 import type { Id, Ip } from '../base/index.ts';
 import type {
+  Cluster,
   EndpointRecord,
   EndpointRequest,
   NetworkRecord,
@@ -58,6 +59,25 @@ export interface Networks {
   spoofedFrames(networkId: Id): ReadonlyMap<Id, number>;
   /** Removes the unused, not predefined ones that `keep` does not hold; returns their names. */
   prune(keep: (network: NetworkRecord) => boolean): Promise<readonly string[]>;
+}
+
+export interface LeavingOptions {
+  /** Containers of this host are taken off its networks; else it is refused while there are any. */
+  readonly force: boolean;
+  /** Takes a container (by the owner of its sandbox) off a network, as its user would; what that leaves is taken off after it. */
+  readonly takeOff: (ownerId: Id, networkId: Id) => Promise<void>;
+}
+
+/** Networks of global scope as a whole. Local networks, sandboxes and their traffic notice nothing. One call at a time. */
+export interface GlobalScope {
+  /** This host is in that cluster from now on, which has not begun: it is started. Returns at once. */
+  begin(cluster: Cluster): void;
+  /**
+   * This host leaves the cluster: nobody joins its networks from the call on, what was under way ends first, and then nothing
+   * of them is left in kernel, packet filter, resolver and store. The cluster itself stays the caller's to end. Throws conflict
+   * `cluster_in_use` (then all is as before), or, when everything was tried, what could not be removed.
+   */
+  end(options: LeavingOptions): Promise<void>;
 }
 
 /**

@@ -12,14 +12,15 @@ import type {
   Store,
 } from '../model/index.ts';
 import type { ResolvConf } from '../services/dns/index.ts';
-import type { Networks, Sandboxes } from './contract.ts';
+import type { GlobalScope, Networks, Sandboxes } from './contract.ts';
 import { AddressBook, Attacher, LentAddresses, WayOut, Wiring } from './endpoints/index.ts';
-import { GlobalEndpoints, GlobalNetworkList, KnownNodes, Presence, RemoteEndpoints, takePart } from './global/index.ts';
+import { ClusterScope, GlobalEndpoints, KnownNodes, OurPart, Presence } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
+import { sweepLinks } from './leftover-links.ts';
 import { NetworkManager } from './networks.ts';
 import { type DefaultBridge, makePredefined } from './predefined.ts';
 import { Reconciler, watchHost } from './reconcile/index.ts';
-import { type Alive, sweepLinks } from './restore.ts';
+import type { Alive } from './restore.ts';
 import { SandboxManager } from './sandboxes.ts';
 import { NetworkState } from './state.ts';
 
@@ -36,7 +37,7 @@ export interface NetworkingDeps {
   readonly drivers: readonly NetworkDriver[];
   readonly host: SandboxHost;
   readonly events: EventSink;
-  /** Absent: all networks are of this host alone. Begun by {@link Networking.start}. */
+  /** That this host is in from the start. Absent: all networks are of this host alone, until {@link Networking.global} begins. */
   readonly cluster?: Cluster;
   /** The host's resolv.conf, as it is now. */
   readonly hostResolvConf: () => ResolvConf;
@@ -56,6 +57,8 @@ export interface NetworkingOptions {
 export interface Networking {
   readonly networks: Networks;
   readonly sandboxes: Sandboxes;
+  /** After {@link start}. */
+  readonly global: GlobalScope;
   /**
    * To be called once, before anything else: takes up what the store knows, closes the sandboxes that `alive` does not
    * name, and makes the predefined networks.
@@ -87,17 +90,12 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   );
   const turns = new Serial<Id>();
   const networkTurns = new Serial<Id>();
-  const { leases, cluster } = deps;
+  const { leases } = deps;
+  const ours = new OurPart();
   const lent = new LentAddresses({ state, store, wiring, host, resolver, leases, turns, log });
-  const remote =
-    cluster === undefined ? undefined : new RemoteEndpoints({ cluster, state, store, resolver, clock, log });
-  const presence = new Presence({ state, store, firewall, remote, turns: networkTurns, log });
-  const nodes = new KnownNodes({ cluster, firewall, store, log });
-  const global = new GlobalEndpoints({ cluster });
-  const globalNetworks =
-    cluster === undefined
-      ? undefined
-      : new GlobalNetworkList({ cluster, state, store, presence, drivers, events, log });
+  const presence = new Presence({ state, store, firewall, ours, turns: networkTurns, log });
+  const nodes = new KnownNodes({ ours, firewall, store, log });
+  const global = new GlobalEndpoints({ ours });
   const attacher = new Attacher({
     state,
     store,
@@ -116,33 +114,32 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
   const hostServers = (): ResolvConf['servers'] => hostResolvConf().servers;
   const networks = new NetworkManager({
     ...{ state, store, ipam, addresses, firewall, host, drivers, events, hostServers, clock, log },
-    global: globalNetworks,
+    ours,
   });
   const wayOut = new WayOut({ attacher, network: () => networks.gatewayNetwork() });
   const sandboxes = new SandboxManager(
     {
-      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns, wayOut, global, presence, nodes, remote },
+      ...{ state, store, ipam, addresses, attacher, wiring, lent, turns, wayOut, global, presence, nodes, ours },
       ...{ firewall, resolver, host, drivers, hostResolvConf, log },
     },
     { netnsDir },
   );
-  let endOfPart = (): void => {};
+  const scope = new ClusterScope({
+    ...{ ours, state, store, drivers, resolver, presence, nodes, endpoints: global, sandboxes, events, clock, log },
+  });
   return {
     networks,
     sandboxes,
+    global: scope,
     reconciler: (processOf) =>
       new Reconciler({ state, store, drivers, host, firewall, wiring, turns, networkTurns, netnsDir, processOf, log }),
     watch: (reconciler) => watchHost({ state, host, reconciler, netnsDir, clock, log }),
     start: async (alive) => {
+      if (deps.cluster !== undefined) scope.open(deps.cluster);
       await sandboxes.restore(alive);
       // A store that begins anew: what was made for an earlier one is in the way.
       if (state.networks.size === 0) await sweepLinks({ state, store, drivers, log });
-      if (cluster !== undefined && remote !== undefined && globalNetworks !== undefined) {
-        endOfPart = takePart({
-          ...{ cluster, nodes, remote, state, sandboxes, events, log },
-          networks: globalNetworks,
-        });
-      }
+      scope.follow();
       await makePredefined({ networks, state, log }, options.defaultBridge ?? {});
     },
     settle: async (reconciler) => {
@@ -150,7 +147,7 @@ export function createNetworking(deps: NetworkingDeps, options: NetworkingOption
       await sweepLinks({ state, store, drivers, log });
     },
     stop: async () => {
-      endOfPart();
+      scope.stop();
       lent.stop();
       const all = [...state.sandboxes.values()];
       await runAll(

@@ -30,7 +30,7 @@ import type {
 } from '../model/index.ts';
 import type { Networks } from './contract.ts';
 import { type AddressBook, guardsOf } from './endpoints/index.ts';
-import type { GlobalNetworkList } from './global/index.ts';
+import type { OurPart } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put } from './journal.ts';
 import { assertNotRemoving, findNetwork, GATEWAY_NETWORK, isPredefined } from './lookup.ts';
@@ -48,8 +48,7 @@ export interface NetworkManagerDeps {
   readonly host: Pick<SandboxHost, 'busySubnets'>;
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
   readonly events: EventSink;
-  /** Absent: this host is in no cluster. */
-  readonly global?: GlobalNetworkList | undefined;
+  readonly ours: OurPart;
   /** Addresses that new pools stay clear of: the host's resolvers. */
   readonly hostServers: () => readonly Ip[];
   readonly clock?: Clock;
@@ -132,8 +131,9 @@ export class NetworkManager implements Networks {
   }
 
   async peersOf(networkId: Id): Promise<readonly { readonly name: string; readonly ip: Ip }[]> {
-    const { state, global } = this.#deps;
-    return state.networks.get(networkId)?.record.scope === 'global' ? ((await global?.peersOf(networkId)) ?? []) : [];
+    const { state, ours } = this.#deps;
+    if (state.networks.get(networkId)?.record.scope !== 'global') return [];
+    return (await ours.now?.networks.peersOf(networkId)) ?? [];
   }
 
   spoofedFrames(networkId: Id): ReadonlyMap<Id, number> {
@@ -174,7 +174,7 @@ export class NetworkManager implements Networks {
       findByName: (name: string) => state.networkByName(name)?.record,
       taken: new Set(all.map(({ record }) => record.driver)),
       predefined,
-      clustered: this.#deps.global !== undefined,
+      clustered: this.#deps.ours.now !== undefined,
     };
     const plan = planNetwork(request, context);
     const driver = driverFor(plan, context);
@@ -242,7 +242,7 @@ export class NetworkManager implements Networks {
     plan: PlannedNetwork,
     driver: NetworkDriver,
   ): Promise<{ readonly network: NetworkRecord; readonly warning: string }> {
-    const { global } = this.#deps;
+    const global = this.#deps.ours.now?.networks;
     if (global === undefined) throw forbidden('swarm_inactive', 'this host is in no cluster');
     const request = { ...plan, id, pools: plan.ipam.requested };
     const requests = poolRequests(plan).map(({ family, request: pool }) => ({
@@ -260,7 +260,8 @@ export class NetworkManager implements Networks {
   }
 
   async #removeGlobal(record: NetworkRecord): Promise<void> {
-    const { global, state, store } = this.#deps;
+    const { ours, state, store } = this.#deps;
+    const global = ours.now?.networks;
     if (global !== undefined) return await global.remove(record);
     // Known from a cluster that this host is in no longer.
     await store.commit([drop.network(record.id)]);

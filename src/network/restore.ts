@@ -2,10 +2,9 @@ import { type Id, type Log, messageOf, silentLog } from '../base/index.ts';
 import type { Firewall, Ipam, NetworkDriver, NetworkRecord, Resolver, SandboxRecord, Store } from '../model/index.ts';
 import type { AddressBook, Attacher, LentAddresses, WayOut, Wiring } from './endpoints/index.ts';
 import { dnsEndpoint, flowsOf, guardsOf } from './endpoints/index.ts';
-import { type KnownNodes, type Presence, type RemoteEndpoints, withState } from './global/index.ts';
+import { type KnownNodes, type OurPart, type Presence, withState } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, type Leftover, loadState, put, type StoredState, type Unfinished } from './journal.ts';
-import { knownObjects } from './reconcile/index.ts';
 import { type LiveSandbox, type NetworkState, newLiveSandbox } from './state.ts';
 
 export interface RestoreDeps {
@@ -19,8 +18,7 @@ export interface RestoreDeps {
   readonly wayOut: WayOut;
   readonly presence: Presence;
   readonly nodes: KnownNodes;
-  /** Absent: this host is in no cluster (any more). */
-  readonly remote?: RemoteEndpoints | undefined;
+  readonly ours: OurPart;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;
@@ -72,20 +70,6 @@ export async function restoreEverything(deps: RestoreDeps, alive: Alive): Promis
   await Promise.all(services);
   await attempt(log, 'remove networks of the cluster that nobody here is on', () => deps.presence.unmakeUnused());
   await attempt(log, 'know endpoints of other hosts again', () => restoreRemote(deps, stored));
-}
-
-/** Removes links that carry our mark and belong to nothing; at any time, for what is being made is known. */
-export async function sweepLinks({
-  state,
-  store,
-  drivers,
-  log = silentLog,
-}: Pick<RestoreDeps, 'state' | 'store' | 'drivers' | 'log'>): Promise<void> {
-  for (const driver of drivers.values()) {
-    await attempt(log, `sweep leftovers of driver ${driver.traits.name}`, async () =>
-      driver.sweep?.(await knownObjects(state, store)),
-    );
-  }
 }
 
 async function attempt(log: Log, what: string, work: () => Promise<void> | void): Promise<void> {
@@ -164,8 +148,8 @@ async function restoreSandbox(deps: RestoreDeps, record: SandboxRecord, stored: 
   }
 }
 
-async function restoreRemote({ remote, store }: RestoreDeps, { remote: stored }: StoredState): Promise<void> {
-  if (remote !== undefined) await remote.resume(stored);
+async function restoreRemote({ ours, store }: RestoreDeps, { remote: stored }: StoredState): Promise<void> {
+  if (ours.now !== undefined) await ours.now.remote.resume(stored);
   else await store.commit(stored.map(({ networkId, endpointId }) => drop.remote(networkId, endpointId)));
 }
 

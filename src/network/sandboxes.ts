@@ -24,7 +24,7 @@ import {
   type WayOut,
   type Wiring,
 } from './endpoints/index.ts';
-import type { GlobalEndpoints, KnownNodes, Presence, RemoteEndpoints } from './global/index.ts';
+import type { GlobalEndpoints, KnownNodes, OurPart, Presence } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
 import { drop, put, THIS_BOOT } from './journal.ts';
 import { type Alive, restoreEverything } from './restore.ts';
@@ -43,7 +43,7 @@ export interface SandboxManagerDeps {
   readonly global: GlobalEndpoints;
   readonly presence: Presence;
   readonly nodes: KnownNodes;
-  readonly remote?: RemoteEndpoints | undefined;
+  readonly ours: OurPart;
   readonly firewall: Firewall;
   readonly resolver: Resolver;
   readonly host: SandboxHost;

@@ -9,7 +9,6 @@ import {
   unavailable,
 } from '../../base/index.ts';
 import type {
-  Cluster,
   ClusterEndpoint,
   EndpointRecord,
   EndpointRequest,
@@ -17,6 +16,7 @@ import type {
   NetworkRecord,
 } from '../../model/index.ts';
 import type { ReservedAddress } from '../endpoints/index.ts';
+import type { OurPart } from './part.ts';
 
 export interface GlobalJoin extends Pick<JoinRequest, 'endpointId' | 'network' | 'name' | 'dnsNames'> {
   readonly ownerId: Id;
@@ -28,16 +28,19 @@ export interface GlobalJoin extends Pick<JoinRequest, 'endpointId' | 'network' |
  * when this host chooses; other hosts do not know of them.
  */
 export class GlobalEndpoints {
-  readonly #cluster: Cluster | undefined;
+  readonly #ours: OurPart;
   readonly #reserved = new Map<Id, readonly ReservedAddress[]>();
 
-  constructor(deps: { readonly cluster?: Cluster | undefined }) {
-    this.#cluster = deps.cluster;
+  constructor(deps: { readonly ours: OurPart }) {
+    this.#ours = deps.ours;
   }
 
   /** Says early that nothing will come of it. */
   assertReachable({ name }: Pick<NetworkRecord, 'name'>): void {
-    const problem = this.#cluster === undefined ? 'this host is in no cluster' : this.#cluster.problem;
+    const { cluster, leaving } = this.#ours;
+    if (leaving)
+      throw unavailable('cluster_leaving', `cannot join network "${name}": this host is leaving the cluster`);
+    const problem = cluster === undefined ? 'this host is in no cluster' : cluster.problem;
     if (problem === undefined) return;
     throw unavailable('store_unreachable', `cannot join network "${name}": the cluster cannot be asked: ${problem}`);
   }
@@ -46,7 +49,7 @@ export class GlobalEndpoints {
   join({ ownerId, request, ...what }: GlobalJoin): Promise<ClusterEndpoint> {
     this.assertReachable(what.network);
     const { ipv4, ipv6, mac } = request;
-    const cluster = this.#cluster;
+    const { cluster } = this.#ours;
     if (cluster === undefined) throw unavailable('store_unreachable', 'this host is in no cluster');
     return cluster.join({
       ...what,
@@ -58,11 +61,12 @@ export class GlobalEndpoints {
   }
 
   async leave(networkId: Id, endpointId: Id): Promise<void> {
-    await this.#cluster?.leave(networkId, endpointId);
+    await this.#ours.cluster?.leave(networkId, endpointId);
   }
 
   async rename(record: EndpointRecord): Promise<void> {
-    if (this.#cluster !== undefined) await this.#cluster.rename(clusterEndpoint(record, this.#cluster.self.id));
+    const { cluster } = this.#ours;
+    if (cluster !== undefined) await cluster.rename(clusterEndpoint(record, cluster.self.id));
   }
 
   /** Throws `no configured subnet contains IP address X`. */
@@ -74,6 +78,10 @@ export class GlobalEndpoints {
     }
     if (addresses.length === 0) this.#reserved.delete(ownerId);
     else this.#reserved.set(ownerId, addresses);
+  }
+
+  forgetReserved(): void {
+    this.#reserved.clear();
   }
 
   #avoided(ownerId: Id, networkId: Id): readonly Ip[] {

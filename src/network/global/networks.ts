@@ -1,4 +1,4 @@
-import { type Id, type Ip, type Log, messageOf, Serial } from '../../base/index.ts';
+import { type Id, type Ip, type Log, messageOf, Serial, unavailable } from '../../base/index.ts';
 import type {
   Cluster,
   EventSink,
@@ -29,13 +29,17 @@ export interface GlobalNetworksDeps {
 export class GlobalNetworkList {
   readonly #deps: GlobalNetworksDeps;
   readonly #turns = new Serial();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #closed = false;
   #end = (): void => {};
 
   constructor(deps: GlobalNetworksDeps) {
     this.#deps = deps;
   }
 
+  /** Undoes {@link close}. */
   follow(): void {
+    this.#closed = false;
     this.#end = this.#deps.cluster.followNetworks((news) => {
       void this.#turns.run('', () => this.#hear(news));
     });
@@ -45,17 +49,29 @@ export class GlobalNetworkList {
     this.#end();
   }
 
+  /** Hears no more, and refuses to create and to remove. Resolves when what was under way has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.stop();
+    await Promise.allSettled(this.#underWay);
+    await this.#turns.idle();
+  }
+
   /** Known here when it resolves; other hosts are told. */
-  async create(plan: PlannedGlobalNetwork): Promise<NetworkRecord> {
-    const record = await this.#deps.cluster.createNetwork(plan);
-    await this.#turns.run('', () => this.#appear(record));
-    return record;
+  create(plan: PlannedGlobalNetwork): Promise<NetworkRecord> {
+    return this.#whileOpen(`create network "${plan.name}"`, async () => {
+      const record = await this.#deps.cluster.createNetwork(plan);
+      await this.#turns.run('', () => this.#appear(record));
+      return record;
+    });
   }
 
   /** Nobody of this host is on it. */
-  async remove(record: NetworkRecord): Promise<void> {
-    await this.#deps.cluster.removeNetwork(record);
-    await this.#turns.run('', () => this.#disappear(record.id));
+  remove(record: NetworkRecord): Promise<void> {
+    return this.#whileOpen(`remove network "${record.name}"`, async () => {
+      await this.#deps.cluster.removeNetwork(record);
+      await this.#turns.run('', () => this.#disappear(record.id));
+    });
   }
 
   /** The nodes that have endpoints on it. */
@@ -71,7 +87,19 @@ export class GlobalNetworkList {
     }
   }
 
+  async #whileOpen<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw unavailable('cluster_leaving', `cannot ${what}: this host is leaving the cluster`);
+    const running = work();
+    this.#underWay.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#underWay.delete(running);
+    }
+  }
+
   async #hear({ all, set, removed }: NetworkNews): Promise<void> {
+    if (this.#closed) return;
     const { state, log } = this.#deps;
     const there = new Set(set.map(({ id }) => id));
     const known = [...state.networks.values()].filter(({ record }) => record.scope === 'global');

@@ -6,6 +6,7 @@ import { loadState, put } from '../journal.ts';
 import { type FakeHostNode, FakeHosts } from '../testing/fake-hosts.ts';
 import { FakeFirewall } from '../testing/fakes.ts';
 import { KnownNodes } from './nodes.ts';
+import { OurPart } from './part.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -55,7 +56,7 @@ describe('the nodes that a host takes frames from', () => {
     const store = new MemoryStore();
     const id = newId();
     await store.commit([put.node(id, parseIp('192.0.2.2'))]);
-    const nodes = new KnownNodes({ firewall: new FakeFirewall(), store, log: silentLog });
+    const nodes = new KnownNodes({ ours: new OurPart(), firewall: new FakeFirewall(), store, log: silentLog });
     await nodes.resume((await loadState(store)).nodes);
     assert.deepEqual(nodes.entries(), []);
     assert.equal((await loadState(store)).nodes.size, 0);

@@ -1,10 +1,11 @@
-import { type Id, type Ip, type Log, messageOf, Serial } from '../../base/index.ts';
-import type { Cluster, Firewall, NodeEntry, Store } from '../../model/index.ts';
+import { type Id, type Ip, type Log, messageOf, runAll, Serial } from '../../base/index.ts';
+import type { Firewall, NodeEntry, Store } from '../../model/index.ts';
 import { drop, put, THIS_BOOT } from '../journal.ts';
+import type { OurPart } from './part.ts';
 
 export interface KnownNodesDeps {
-  /** Absent: this host is in no cluster (any more), and no node is trusted. */
-  readonly cluster?: Cluster | undefined;
+  /** In no cluster (any more) no node is trusted. */
+  readonly ours: OurPart;
   readonly firewall: Firewall;
   readonly store: Store;
   readonly log: Log;
@@ -25,13 +26,14 @@ export class KnownNodes {
 
   /** What is remembered of before; the packet filter is to hold {@link entries} then. In no cluster nothing is to be remembered. */
   async resume(stored: ReadonlyMap<Id, Ip>): Promise<void> {
-    const { cluster, store } = this.#deps;
-    if (cluster === undefined) {
+    const { ours, store } = this.#deps;
+    if (ours.cluster === undefined) {
       await store.commit([...stored.keys()].map(drop.node), THIS_BOOT);
       return;
     }
     for (const [id, address] of stored) this.#addresses.set(id, address);
-    this.#addresses.set(cluster.self.id, cluster.self.address);
+    const { self } = ours.cluster;
+    this.#addresses.set(self.id, self.address);
   }
 
   entries(): readonly NodeEntry[] {
@@ -44,12 +46,34 @@ export class KnownNodes {
       void this.#turn.run('', () => this.#update());
     };
     hear();
-    return this.#deps.cluster?.onNodes(hear) ?? ((): void => {});
+    return this.#deps.ours.cluster?.onNodes(hear) ?? ((): void => {});
+  }
+
+  /** This host leaves the cluster. */
+  forgetAll(): Promise<void> {
+    return this.#turn.run('', async () => {
+      const { firewall, store } = this.#deps;
+      const gone = this.entries();
+      this.#addresses.clear();
+      await runAll(
+        [
+          () => firewall.apply({ remove: gone }),
+          () =>
+            store.commit(
+              gone.map(({ nodeId }) => drop.node(nodeId)),
+              THIS_BOOT,
+            ),
+        ],
+        'cannot forget the hosts of the cluster',
+      );
+    });
   }
 
   async #update(): Promise<void> {
-    const { cluster, firewall, store, log } = this.#deps;
-    if (cluster === undefined) return;
+    const { ours, firewall, store, log } = this.#deps;
+    const { cluster } = ours;
+    // What is heard while leaving comes too late.
+    if (cluster === undefined || ours.leaving) return;
     try {
       const now = new Map(cluster.nodes().map(({ id, address }) => [id, address]));
       const set = [...now].filter(([id, address]) => this.#addresses.get(id) !== address);

@@ -3,14 +3,13 @@ import type { Firewall, NetworkRecord, Store } from '../../model/index.ts';
 import { drop, put, THIS_BOOT } from '../journal.ts';
 import type { LiveNetwork, NetworkState } from '../state.ts';
 import { Undo } from '../undo.ts';
-import type { RemoteEndpoints } from './remote-endpoints.ts';
+import type { OurPart } from './part.ts';
 
 export interface PresenceDeps {
   readonly state: NetworkState;
   readonly store: Store;
   readonly firewall: Firewall;
-  /** Absent: this host is in no cluster (any more). */
-  readonly remote?: RemoteEndpoints | undefined;
+  readonly ours: OurPart;
   /** Of networks: made and unmade one at a time. */
   readonly turns: Serial<Id>;
   readonly log: Log;
@@ -61,6 +60,16 @@ export class Presence {
     }
   }
 
+  /** Whoever is on it: this host leaves the cluster. */
+  unmake(networkId: Id): Promise<void> {
+    return this.#deps.turns.run(networkId, () => this.#unmake(networkId));
+  }
+
+  forgetAll(): void {
+    this.#users.clear();
+    this.#orphaned.clear();
+  }
+
   /** With its last endpoint it is to be forgotten; at once where there is none: then it returns true. */
   orphan(networkId: Id): boolean {
     if ((this.#users.get(networkId) ?? 0) === 0) return true;
@@ -78,7 +87,8 @@ export class Presence {
   }
 
   async #make({ record, driver }: LiveNetwork): Promise<LiveNetwork> {
-    const { state, store, firewall, remote, log } = this.#deps;
+    const { state, store, firewall, ours, log } = this.#deps;
+    const remote = ours.now?.remote;
     const { id } = record;
     await using undo = new Undo({ log }, `make network "${record.name}" on this host`);
     await store.commit([put.unfinished(id, { kind: 'network', network: record })], THIS_BOOT);
@@ -101,7 +111,7 @@ export class Presence {
   }
 
   async #unmake(id: Id): Promise<void> {
-    const { state, store, firewall, remote } = this.#deps;
+    const { state, store, firewall, ours } = this.#deps;
     this.#users.delete(id);
     const network = state.networks.get(id);
     if (network === undefined || !state.made.delete(id)) return;
@@ -111,7 +121,7 @@ export class Presence {
     await runAll(
       [
         () => store.commit([drop.here(id), begun], THIS_BOOT),
-        () => remote?.unfollow(id),
+        () => ours.now?.remote.unfollow(id),
         () => firewall.apply({ remove: setup.firewall }),
         () => driver?.removeNetwork(record),
         () => state.setNetwork({ record, driver, setup: { firewall: [] } }),
