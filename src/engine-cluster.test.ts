@@ -45,7 +45,7 @@ test('a node is in one cluster: its own, remembered one, or that of its flags', 
     const options = { dataRoot, execRoot: dataRoot, config: { dataPath: { port: 4789 } } };
     const deps = { nodeId: newId(), clock: systemClock, log: silentLog };
     const alone = await ClusterMembership.open(deps, options);
-    assert.equal(alone.active, undefined);
+    assert.equal(alone.current, undefined);
     assert.equal((await alone.status()).kind, 'none');
     await assert.rejects(alone.leave({ force: true }), { code: 'no_cluster' });
 
@@ -53,17 +53,17 @@ test('a node is in one cluster: its own, remembered one, or that of its flags', 
     mkdirSync(join(dataRoot, 'cluster'));
     const state = { version: 1, endpoints: ['192.0.2.9:2379'], prefix: 'fairway', advertise };
     writeFileSync(join(dataRoot, 'cluster/cluster.json'), JSON.stringify(state));
-    const { active } = await ClusterMembership.open(deps, options);
-    assert.deepEqual(active?.store.endpoints, ['192.0.2.9:2379']);
-    assert.deepEqual(active?.dataPath, { address: advertise, port: 4789 });
-    assert.ok(active);
-    await assert.rejects(ClusterMembership.open(deps, { ...options, external: active }), {
+    const { current } = await ClusterMembership.open(deps, options);
+    assert.deepEqual(current?.store.endpoints, ['192.0.2.9:2379']);
+    assert.deepEqual(current?.dataPath, { address: advertise, port: 4789 });
+    assert.ok(current);
+    await assert.rejects(ClusterMembership.open(deps, { ...options, external: current }), {
       code: 'two_clusters',
       message: /"cluster-store": this node is in a cluster that keeps its own store; leave it first/,
     });
 
     rmSync(join(dataRoot, 'cluster'), { recursive: true });
-    const external = await ClusterMembership.open(deps, { ...options, external: active });
+    const external = await ClusterMembership.open(deps, { ...options, external: current });
     assert.equal((await external.status()).kind, 'external');
     await assert.rejects(external.init({}), { code: 'cluster_exists', message: /that of --cluster-store/ });
   } finally {

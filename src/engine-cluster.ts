@@ -1,11 +1,25 @@
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { ApiCluster, ClusterStatus } from './api/index.ts';
-import { type Clock, conflict, familyOf, type Id, type Ip, invalid, type Log, tryParseIp } from './base/index.ts';
+import {
+  type Clock,
+  conflict,
+  FairwayError,
+  familyOf,
+  type Id,
+  type Ip,
+  invalid,
+  type Log,
+  messageOf,
+  runAll,
+  Serial,
+  tryParseIp,
+  unavailable,
+} from './base/index.ts';
 import type { ClusterConfig } from './config/index.ts';
 import { addressOf, type ClusterOptions, dataPathOptions } from './engine-cluster-options.ts';
-import type { Cluster } from './model/index.ts';
-import type { Networks } from './network/index.ts';
+import type { ClusterLink } from './engine-global-scope.ts';
+import type { GlobalScope, LeavingOptions } from './network/index.ts';
 import { ManagedCluster } from './services/etcd/index.ts';
 
 export interface ClusterMembershipOptions {
@@ -17,22 +31,35 @@ export interface ClusterMembershipOptions {
   readonly config: Pick<ClusterConfig, 'advertise' | 'dataPath'>;
 }
 
+/** What begins and ends with membership in a running daemon. */
+export interface ClusterParts {
+  readonly link: ClusterLink;
+  readonly networks: GlobalScope;
+  readonly takeOff: LeavingOptions['takeOff'];
+}
+
 const HEARTBEAT_SECONDS = 3;
 const PRESENCE_SECONDS = 10;
+/** How long a store that has just answered may need for all that a node does first. */
+const FIRST_PASS_MS = 30_000;
 
-/** The cluster that this node is in, by its flags or by `fairway cluster`, and the way in and out of one. */
+/** The cluster that this node is in, by its flags or by `fairway cluster`, and the way in and out of one, which counts at once. */
 export class ClusterMembership implements ApiCluster {
-  /** What this daemon takes part in until it ends. */
-  readonly active: ClusterOptions | undefined;
   readonly #options: ClusterMembershipOptions;
   readonly #managed: ManagedCluster;
   readonly #selfId: Id;
-  #view: Cluster | undefined;
-  #networks: Pick<Networks, 'list' | 'endpointsOf'> | undefined;
+  readonly #log: Log;
+  readonly #changes = new Serial();
+  readonly #ending = new AbortController();
+  #parts: ClusterParts | undefined;
 
-  private constructor(managed: ManagedCluster, selfId: Id, options: ClusterMembershipOptions) {
+  private constructor(
+    { managed, nodeId, log }: { readonly managed: ManagedCluster; readonly nodeId: Id; readonly log: Log },
+    options: ClusterMembershipOptions,
+  ) {
     this.#managed = managed;
-    this.#selfId = selfId;
+    this.#selfId = nodeId;
+    this.#log = log;
     this.#options = options;
     if (options.external !== undefined && managed.connection !== undefined) {
       throw conflict(
@@ -40,7 +67,6 @@ export class ClusterMembership implements ApiCluster {
         'invalid value for "cluster-store": this node is in a cluster that keeps its own store; leave it first (fairway cluster leave), without this flag',
       );
     }
-    this.active = options.external ?? this.#managedOptions();
   }
 
   static async open(
@@ -52,31 +78,33 @@ export class ClusterMembership implements ApiCluster {
       { nodeId, folder: join(options.dataRoot, 'cluster'), pidFile: join(options.execRoot, 'etcd.pid') },
     );
     try {
-      return new ClusterMembership(managed, nodeId, options);
+      return new ClusterMembership({ managed, nodeId, log }, options);
     } catch (error) {
-      managed.close();
+      await managed.close();
       throw error;
     }
   }
 
-  /** The cluster as the running daemon sees it. */
-  show(cluster: Cluster, networks: Pick<Networks, 'list' | 'endpointsOf'>): void {
-    this.#view = cluster;
-    this.#networks = networks;
+  /** What this node is in. */
+  get current(): ClusterOptions | undefined {
+    return this.#options.external ?? this.#managedOptions();
+  }
+
+  /** Those of this daemon; it takes part already in what was {@link current} when it started. */
+  serve(parts: ClusterParts): void {
+    this.#parts = parts;
   }
 
   async status(): Promise<ClusterStatus> {
     const external = this.#options.external;
-    const view = this.#view;
+    const view = this.#parts?.link.cluster;
     const managed = await this.#managed.status();
     const members = managed?.members ?? [];
     const addresses = new Set(members.flatMap(({ clientUrls }) => clientUrls.map((url) => new URL(url).hostname)));
-    const current = external ?? this.#managedOptions();
     return {
       kind: external ? 'external' : managed ? 'managed' : 'none',
-      active: current?.url === this.active?.url && current?.advertise.address === this.active?.advertise.address,
       endpoints: managed?.endpoints ?? external?.store.endpoints ?? [],
-      advertise: current?.advertise.address ?? '',
+      advertise: this.current?.advertise.address ?? '',
       manager: managed?.manager ?? false,
       reachable: managed ? managed.members !== undefined : (view?.reachable ?? false),
       problem: managed?.problem ?? view?.problem ?? '',
@@ -89,32 +117,111 @@ export class ClusterMembership implements ApiCluster {
     };
   }
 
-  async init({ advertise, port }: Parameters<ApiCluster['init']>[0]): Promise<string> {
-    this.#assertManagedOnly();
-    return this.#managed.init({ advertise: this.#address(advertise), ...portOf(port) });
-  }
-
-  async join({ token, manager, advertise, port }: Parameters<ApiCluster['join']>[0]): Promise<void> {
-    this.#assertManagedOnly();
-    await this.#managed.join({ token, manager, advertise: this.#address(advertise), ...portOf(port) });
-  }
-
-  async leave(options: { readonly force: boolean }): Promise<void> {
-    this.#assertManagedOnly();
-    await this.#managed.leave(options, async () => {
-      if (!options.force) this.#assertUnused();
-      await this.#view?.resign();
+  init({ advertise, port }: Parameters<ApiCluster['init']>[0]): Promise<string> {
+    return this.#change(async () => {
+      const token = await this.#managed.init({ advertise: this.#address(advertise), ...portOf(port) });
+      await this.#enter();
+      return token;
     });
-    this.#view = undefined;
+  }
+
+  join({ token, manager, advertise, port }: Parameters<ApiCluster['join']>[0]): Promise<void> {
+    return this.#change(async () => {
+      await this.#managed.join({ token, manager, advertise: this.#address(advertise), ...portOf(port) });
+      await this.#enter();
+    });
+  }
+
+  leave({ force }: { readonly force: boolean }): Promise<void> {
+    return this.#change(async () => {
+      try {
+        await this.#managed.leave({ force }, () => this.#exit(force));
+      } catch (error) {
+        await this.#resume();
+        throw error;
+      }
+    });
   }
 
   token(): Promise<string> {
     return this.#managed.token();
   }
 
-  /** Leaves the store's member running. */
-  close(): void {
-    this.#managed.close();
+  /** Ends what is under way, and leaves the store's member running. Repeatable. */
+  async close(): Promise<void> {
+    this.#ending.abort(unavailable('daemon_ending', 'the daemon is ending'));
+    await this.#managed.close();
+    await this.#changes.idle();
+  }
+
+  /** One at a time. */
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    return this.#changes.run('', async () => {
+      this.#ending.signal.throwIfAborted();
+      if (this.#options.external !== undefined) {
+        const others = 'this node is in a cluster already: that of --cluster-store, which others manage';
+        throw conflict('cluster_exists', others);
+      }
+      return await work();
+    });
+  }
+
+  /** Takes part in what {@link current} has just become; where that fails this node is in no cluster again. */
+  async #enter(): Promise<void> {
+    const { link, networks } = this.#running();
+    try {
+      const options = this.#managedOptions();
+      if (options === undefined) return;
+      const cluster = await link.open(options);
+      networks.begin(cluster);
+      await this.#takesPart(cluster);
+    } catch (error) {
+      this.#log.warn({ reason: messageOf(error) }, 'cannot take part in the cluster: leaving it again');
+      await this.#managed.leave({ force: true }, () => this.#exit(true));
+      throw error;
+    }
+  }
+
+  async #takesPart(cluster: NonNullable<ClusterLink['cluster']>): Promise<void> {
+    const late = AbortSignal.timeout(FIRST_PASS_MS);
+    try {
+      await cluster.takesPart(AbortSignal.any([this.#ending.signal, late]));
+    } catch (error) {
+      if (error !== late.reason) throw error;
+      const reason = cluster.problem ?? 'it takes too long';
+      throw unavailable('store_unreachable', `cannot take part in the cluster: ${reason}`, error);
+    }
+  }
+
+  /** A leave that failed: this node goes on in the cluster. */
+  async #resume(): Promise<void> {
+    const options = this.#managedOptions();
+    if (this.#parts === undefined || options === undefined) return;
+    const { link, networks } = this.#parts;
+    if (link.cluster === undefined) networks.begin(await link.open(options));
+  }
+
+  /** Nothing of the cluster is on this host afterwards, and nothing of this host in the store. */
+  async #exit(force: boolean): Promise<void> {
+    const { link, networks, takeOff } = this.#running();
+    const { cluster } = link;
+    if (cluster === undefined) return;
+    if (!force && cluster.problem !== undefined) {
+      const failed = `cannot leave the cluster: other hosts cannot be told: ${cluster.problem}`;
+      throw unavailable('store_unreachable', `${failed}; use --force to leave all the same`);
+    }
+    try {
+      await networks.end({ force, takeOff });
+    } catch (error) {
+      if (error instanceof FairwayError && error.code === 'cluster_in_use') throw error;
+      this.#log.error({ reason: messageOf(error) }, 'something of the cluster is left on this host');
+    }
+    await runAll([() => cluster.resign(), () => link.close()], 'cannot resign from the cluster');
+  }
+
+  #running(): ClusterParts {
+    if (this.#parts !== undefined) return this.#parts;
+    throw unavailable('daemon_starting', 'the daemon is starting');
   }
 
   #managedOptions(): ClusterOptions | undefined {
@@ -132,25 +239,11 @@ export class ClusterMembership implements ApiCluster {
     };
   }
 
-  #assertManagedOnly(): void {
-    if (this.#options.external === undefined) return;
-    throw conflict('cluster_exists', 'this node is in a cluster already: that of --cluster-store, which others manage');
-  }
-
-  #assertUnused(): void {
-    const networks = this.#networks;
-    const used = networks?.list().find(({ id, scope }) => scope === 'global' && networks.endpointsOf(id).length > 0);
-    if (used === undefined) return;
-    throw conflict(
-      'cluster_in_use',
-      `cannot leave the cluster: containers of this host are on its network "${used.name}"; stop them first, or use --force`,
-    );
-  }
-
   #address(text: string | undefined): Ip {
     const { advertise } = this.#options.config;
     if (text !== undefined) {
       const address = tryParseIp(text);
+      if (address !== undefined) assertOurs(address);
       return addressOf(address === undefined ? { link: text } : { address }, 'advertise-addr');
     }
     return advertise === undefined ? onlyAddress() : addressOf(advertise.on, 'cluster-advertise');
@@ -162,6 +255,13 @@ function portOf(port: number | undefined): { readonly port?: number } {
   if (port < 1 || port > 65_534)
     throw invalid('invalid_port', `invalid value ${port} for "port": it must be a number from 1 to 65534`);
   return { port };
+}
+
+/** Others would send to somebody else. */
+function assertOurs(address: Ip): void {
+  const addresses = Object.values(networkInterfaces()).flatMap((found = []) => found);
+  if (addresses.some((one) => tryParseIp(one.address) === address)) return;
+  throw invalid('not_our_address', `invalid value "${address}" for "advertise-addr": it is no address of this host`);
 }
 
 /** Links that engines make; other nodes are never there. */

@@ -15,6 +15,8 @@ export interface FactsSources {
   readonly containerd: Containerd;
   readonly pools: readonly { readonly base: Cidr; readonly size: number }[];
   readonly drivers: readonly NetworkDriver[];
+  /** That this host is in now. */
+  readonly cluster: ClusterOptions | undefined;
   /** What others' rules keep from containers. */
   readonly foreignRules: () => readonly string[];
 }
@@ -22,7 +24,7 @@ export interface FactsSources {
 /** What `docker info` and `docker version` tell of this daemon. */
 export async function engineFacts(
   options: EngineOptions,
-  { id, containerd, pools, drivers, foreignRules }: FactsSources,
+  { id, containerd, pools, drivers, cluster, foreignRules }: FactsSources,
 ): Promise<EngineFacts> {
   const cgroupVersion = existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1';
   const limits = readLimitAbilities();
@@ -47,7 +49,7 @@ export async function engineFacts(
       namespace: containerd.namespace,
     },
     runcVersion: await runcVersion(),
-    ...(options.cluster && { cluster: clusterFacts(options.cluster) }),
+    ...(cluster && { cluster: clusterFacts(cluster) }),
     securityOptions: ['name=seccomp,profile=builtin'],
     warnings: [...limitWarnings(limits, cgroupVersion), ...foreignRules().map((text) => `WARNING: ${text}`)],
   };

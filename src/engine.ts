@@ -24,7 +24,7 @@ import { ClusterMembership } from './engine-cluster.ts';
 import type { ClusterOptions } from './engine-cluster-options.ts';
 import { engineFacts } from './engine-facts.ts';
 import { foreignRuleWarnings } from './engine-foreign-rules.ts';
-import { openGlobalScope } from './engine-global-scope.ts';
+import { ClusterLink } from './engine-global-scope.ts';
 import { watchPacketFilter } from './engine-packet-filter.ts';
 import { reconcilingAll } from './engine-reconciling.ts';
 import { Nft, Rtnl, scratchNft, startThreadPool } from './kernel/index.ts';
@@ -89,35 +89,33 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export async function startEngine(given: EngineOptions, log: Log): Promise<Engine> {
+export async function startEngine(options: EngineOptions, log: Log): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const clock = systemClock;
   const phases = new StartPhases();
   // Threads inherit the namespace in which they begin: the pool's must begin before anybody enters another.
   startThreadPool();
-  for (const folder of [given.dataRoot, given.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
-  const id = engineId(join(given.dataRoot, 'engine-id'));
-  const storePath = join(given.dataRoot, 'fairway.db');
+  for (const folder of [options.dataRoot, options.execRoot]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const id = engineId(join(options.dataRoot, 'engine-id'));
+  const storePath = join(options.dataRoot, 'fairway.db');
   const store: Store = SqliteStore.open(storePath);
   undo.defer(() => store.close());
   const events = new EventLog({ clock, log });
   const membership = await ClusterMembership.open(
     { nodeId: id, clock, log },
     {
-      dataRoot: given.dataRoot,
-      execRoot: given.execRoot,
-      config: given.clusterConfig,
-      ...(given.cluster && { external: given.cluster }),
+      dataRoot: options.dataRoot,
+      execRoot: options.execRoot,
+      config: options.clusterConfig,
+      ...(options.cluster && { external: options.cluster }),
     },
   );
   undo.defer(() => membership.close());
-  const options: EngineOptions = membership.active ? { ...given, cluster: membership.active } : given;
   phases.done('store');
 
-  const { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers, cluster } =
-    await openNetworking(options, { id, store, events, clock, log }, undo);
+  const { networking, link, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } =
+    await openNetworking(options, { id, store, events, clock, log, cluster: membership.current }, undo);
   const { networks, sandboxes } = networking;
-  if (cluster) membership.show(cluster, networks);
 
   // Containers.
   const { dataRoot, execRoot } = options;
@@ -179,12 +177,19 @@ export async function startEngine(given: EngineOptions, log: Log): Promise<Engin
       events,
       cluster: membership,
       reconciling: reconcilingAll([reconciler, parts.reconciler]),
-      facts: () => engineFacts(options, { id, containerd, pools, drivers, foreignRules }),
+      facts: () => engineFacts(options, { id, containerd, pools, drivers, cluster: link.options, foreignRules }),
       clock,
       log,
     },
     serverOptions,
   );
+  membership.serve({
+    link,
+    networks: networking.global,
+    takeOff: (ownerId, networkId) => parts.containers.disconnect(ownerId, networkId, { force: true }),
+  });
+  // Whoever goes in or out of a cluster comes to an end first.
+  undo.defer(() => membership.close());
   const running = undo.move();
   phases.done('api');
   return {
@@ -232,6 +237,8 @@ async function settle(deps: {
 }
 
 interface Shared {
+  /** That this host is in when the daemon starts. */
+  readonly cluster: ClusterOptions | undefined;
   readonly id: Id;
   readonly store: Store;
   readonly events: EventLog;
@@ -242,7 +249,7 @@ interface Shared {
 /** The kernel, the services on it, and networks on both. */
 async function openNetworking(
   options: EngineOptions,
-  { id, store, events, clock, log }: Shared,
+  { id, store, events, clock, log, cluster }: Shared,
   undo: AsyncDisposableStack,
 ) {
   const { dns } = options.network;
@@ -268,9 +275,11 @@ async function openNetworking(
   const { respectHostFirewall } = options.network;
   const seal = undo.use(Seal.open({ open: (work) => Nft.openOwner(work), log }));
   const firewall = new NftFirewall({ nft, seal, scratch: scratchNft, log }, { respectHostFirewall });
-  const { cluster: clusterOptions } = options;
-  const shared = { id, store, rtnl, discarded, clock, log, ipForward: options.network.ipForward };
-  const global = clusterOptions && (await openGlobalScope(clusterOptions, shared, undo));
+  const link = new ClusterLink(
+    { id, store, rtnl, discarded, clock, log },
+    { ipForward: options.network.ipForward, dataPort: options.clusterConfig.dataPath.port },
+  );
+  undo.defer(() => link.close());
   const drivers: readonly NetworkDriver[] = [
     new BridgeDriver({ rtnl, discarded, log }, { ipForward: options.network.ipForward }),
     new HostDriver(),
@@ -278,7 +287,7 @@ async function openNetworking(
     new MacvlanDriver({ rtnl, parents }),
     new IpvlanDriver({ rtnl, parents }),
     new TransparentDriver({ rtnl, discarded, parents, log }),
-    ...(global?.drivers ?? []),
+    link.driver,
   ];
   const networking = createNetworking(
     {
@@ -290,7 +299,7 @@ async function openNetworking(
       resolver,
       leases: new DhcpClient({ clock, log }),
       drivers,
-      ...(global && { cluster: global.cluster }),
+      ...(cluster && { cluster: await link.open(cluster) }),
       host: new KernelHost({ rtnl }),
       events,
       hostResolvConf: () => overridden(hostServers.current, dns),
@@ -301,7 +310,7 @@ async function openNetworking(
   );
   undo.defer(() => networking.stop());
   const foreignRules = (): readonly string[] => foreignRuleWarnings({ nft, rtnl, firewall, log });
-  return { networking, firewall, seal, foreignRules, resolver, hostServers, pools, drivers, cluster: global?.cluster };
+  return { networking, link, firewall, seal, foreignRules, resolver, hostServers, pools, drivers };
 }
 
 async function connectContainerd(options: EngineOptions, undo: AsyncDisposableStack, log: Log): Promise<Containerd> {

@@ -6,7 +6,6 @@ import { FACTS, send, startFakeEngine } from './testing/index.ts';
 
 const STATUS: ClusterStatus = {
   kind: 'managed',
-  active: false,
   endpoints: ['192.0.2.1:2379'],
   advertise: '192.0.2.1',
   manager: true,
@@ -52,7 +51,6 @@ test('a cluster is begun, joined, shown and left over the API', async () => {
   };
   const shown = {
     Kind: 'managed',
-    Active: false,
     Endpoints: ['192.0.2.1:2379'],
     AdvertiseAddr: '192.0.2.1',
     Manager: true,

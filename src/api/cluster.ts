@@ -2,8 +2,6 @@
 export interface ClusterStatus {
   /** `external`: its store is somebody else's (`--cluster-store`); `managed`: its own (`fairway cluster`). */
   readonly kind: 'none' | 'external' | 'managed';
-  /** Whether the running daemon takes part; false until it is restarted after a change. */
-  readonly active: boolean;
   /** `host:port` of the store's members. */
   readonly endpoints: readonly string[];
   /** Where other nodes reach this one; empty without a cluster. */

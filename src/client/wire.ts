@@ -162,8 +162,6 @@ export interface Reconciliation {
 /** A cluster as the daemon's host sees it. */
 export interface ClusterInfo {
   readonly Kind: 'none' | 'external' | 'managed';
-  /** Whether the running daemon takes part. */
-  readonly Active: boolean;
   readonly Endpoints: readonly string[];
   readonly AdvertiseAddr: string;
   readonly Manager: boolean;

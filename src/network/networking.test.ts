@@ -259,7 +259,10 @@ describe('networks', () => {
     [{ name: 'x', driver: 'nope' }, /^plugin "nope" not found$/],
     [{ name: 'x', driver: 'host' }, /^only one instance of "host" network is allowed$/],
     [{ name: 'x', driver: 'overlay' }, /^This node is not a swarm manager/],
-    [{ name: 'x', scope: 'global' }, /^cannot create a swarm scoped network when swarm is not active$/],
+    [
+      { name: 'x', scope: 'global' },
+      /^cannot create a swarm scoped network when swarm is not active\. With Fairway: "fairway cluster init"/,
+    ],
     [{ name: 'x', enableIpv4: false }, /^IPv4 or IPv6 must be enabled$/],
     [{ name: 'x', configFrom: 'nobody' }, /^network nobody not found$/],
   ];

@@ -35,7 +35,14 @@ import type { SandboxHost } from './host/index.ts';
 import { drop, put } from './journal.ts';
 import { assertNotRemoving, findNetwork, GATEWAY_NETWORK, isPredefined } from './lookup.ts';
 import { gatewayNetworkRequest } from './predefined.ts';
-import { checkForeignAddresses, driverFor, type PlannedNetwork, planNetwork, poolRequests } from './request.ts';
+import {
+  checkForeignAddresses,
+  driverFor,
+  type PlannedNetwork,
+  planNetwork,
+  poolRequests,
+  swarmInactive,
+} from './request.ts';
 import type { LiveNetwork, NetworkState } from './state.ts';
 import { Undo } from './undo.ts';
 
@@ -243,7 +250,7 @@ export class NetworkManager implements Networks {
     driver: NetworkDriver,
   ): Promise<{ readonly network: NetworkRecord; readonly warning: string }> {
     const global = this.#deps.ours.now?.networks;
-    if (global === undefined) throw forbidden('swarm_inactive', 'this host is in no cluster');
+    if (global === undefined) throw swarmInactive();
     const request = { ...plan, id, pools: plan.ipam.requested };
     const requests = poolRequests(plan).map(({ family, request: pool }) => ({
       ...{ family, request: pool },

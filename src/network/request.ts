@@ -26,6 +26,7 @@ export interface RequestContext {
   readonly clustered: boolean;
 }
 
+const HINT = 'With Fairway: "fairway cluster init" or "fairway cluster join".';
 const DEFAULT_DRIVER = 'bridge';
 /** `null` gives no addresses; `dhcp` leaves them to a server of the network. */
 const IPAM_DRIVERS = new Set(['default', 'null', 'dhcp']);
@@ -109,10 +110,9 @@ function checkName(name: string, predefined: boolean): void {
 function scopeOf(request: NetworkRequest, { clustered, drivers }: RequestContext): Scope {
   if (request.configOnly === true) return 'local';
   const name = request.driver ?? DEFAULT_DRIVER;
-  if (request.ingress === true || (name === 'overlay' && !clustered)) throw notSwarmManager();
-  if (request.scope === 'global' && !clustered) {
-    throw forbidden('swarm_inactive', 'cannot create a swarm scoped network when swarm is not active');
-  }
+  if (request.ingress === true) throw notSwarmManager();
+  if (name === 'overlay' && !clustered) throw notSwarmManager(` ${HINT}`);
+  if (request.scope === 'global' && !clustered) throw swarmInactive();
   const traits = drivers.get(name)?.traits;
   const scope = request.scope ?? traits?.scope ?? 'local';
   if (traits === undefined || scope === traits.scope) return scope;
@@ -130,11 +130,16 @@ function checkGlobalAddresses(request: NetworkRequest): Scope {
   throw invalid('ipam_driver_unsuitable', `networks of global scope cannot use IPAM driver "${driver}"`);
 }
 
-function notSwarmManager(): FairwayError {
+/** Docker's text, which clients know, and then what is to be done here. */
+function notSwarmManager(hint = ''): FairwayError {
   return unavailable(
     'not_swarm_manager',
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    `This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.${hint}`,
   );
+}
+
+export function swarmInactive(): FairwayError {
+  return forbidden('swarm_inactive', `cannot create a swarm scoped network when swarm is not active. ${HINT}`);
 }
 
 function ipamDriver(request: NetworkRequest): string {

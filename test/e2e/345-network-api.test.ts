@@ -46,6 +46,7 @@ const DIFFERENT_NAMESPACE =
   'container sharing network namespace with another container or host cannot be connected to any other network';
 const NOT_A_MANAGER =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+const CLUSTER_HINT = 'With Fairway: "fairway cluster init" or "fairway cluster join".';
 const INVALID = 'invalid network config:\n';
 
 /** Refused requests; `{name}` in a text stands for an id, and {name:12} for its first twelve digits. */
@@ -59,13 +60,13 @@ const REFUSED: readonly Row[] = [
   ['POST /networks/create', { Name: 'x', Driver: 'nonsense' }, 404, 'plugin "nonsense" not found'],
   ['POST /networks/create', { Name: 'x', Driver: 'null' }, 403, 'only one instance of "null" network is allowed'],
   ['POST /networks/create', { Name: 'x', Driver: 'host' }, 403, 'only one instance of "host" network is allowed'],
-  ['POST /networks/create', { Name: 'x', Driver: 'overlay' }, 503, NOT_A_MANAGER],
+  ['POST /networks/create', { Name: 'x', Driver: 'overlay' }, 503, `${NOT_A_MANAGER} ${CLUSTER_HINT}`],
   ['POST /networks/create', { Name: 'x', Ingress: true }, 503, NOT_A_MANAGER],
   [
     'POST /networks/create',
     { Name: 'x', Scope: 'swarm' },
     403,
-    'cannot create a swarm scoped network when swarm is not active',
+    `cannot create a swarm scoped network when swarm is not active. ${CLUSTER_HINT}`,
   ],
   ['POST /networks/create', { Name: 'x', EnableIPv4: false }, 400, 'IPv4 or IPv6 must be enabled'],
   ['POST /networks/create', { Name: 'x', IPAM: { Driver: 'nonsense' } }, 404, 'plugin "nonsense" not found'],

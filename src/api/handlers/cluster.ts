@@ -46,7 +46,6 @@ function placeOf(body: { readonly AdvertiseAddr: string; readonly Port?: number 
 function encode(status: ClusterStatus) {
   return {
     Kind: status.kind,
-    Active: status.active,
     Endpoints: status.endpoints,
     AdvertiseAddr: status.advertise,
     Manager: status.manager,

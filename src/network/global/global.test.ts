@@ -59,10 +59,10 @@ describe('bad requests for networks of global scope', () => {
     const { networks } = (await FakeNetworking.start()).networking;
     await assert.rejects(networks.create({ name: 'net', driver: 'overlay' }), {
       code: 'not_swarm_manager',
-      message: /^This node is not a swarm manager\./,
+      message: /^This node is not a swarm manager\. .* try again\. With Fairway: "fairway cluster init"/,
     });
     await assert.rejects(networks.create({ name: 'net', driver: 'macvlan', scope: 'global' }), {
-      message: 'cannot create a swarm scoped network when swarm is not active',
+      message: /^cannot create a swarm scoped network when swarm is not active\. With Fairway: "fairway cluster init"/,
     });
   });
 

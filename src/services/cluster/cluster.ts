@@ -58,6 +58,7 @@ export interface StoreClusterOptions {
 
 const PRESENCE_SECONDS = 10;
 const CLAIM_SECONDS = 3600;
+const SCHEMA = 'cluster_schema';
 
 /**
  * A node of a cluster whose state is in a {@link ClusterStore}. All that is to be kept up (leases, registration, what is
@@ -79,6 +80,8 @@ export class StoreCluster implements Cluster {
   readonly #clashes = new Emitter<NetworkClash>();
   /** Reasons that were told. */
   readonly #clashing = new Map<Id, string>();
+  /** After each pass, with what was in its way. */
+  readonly #passed = new Emitter<unknown>();
   /** By key: under which lease it was put. */
   readonly #registered = new Map<string, string>();
   #clusterId: Id | undefined;
@@ -160,8 +163,32 @@ export class StoreCluster implements Cluster {
 
   async resign(): Promise<void> {
     await this.close();
-    await this.#presence.end();
-    await this.#claim.end();
+    try {
+      await this.#presence.end();
+    } finally {
+      await this.#claim.end();
+    }
+  }
+
+  /**
+   * Resolves when this node takes part ({@link reachable}). Rejects when the store is of another schema, and with the reason of
+   * `signal`, where that is aborted before.
+   */
+  takesPart(signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = (problem: unknown): void => {
+      if (this.reachable) resolve();
+      else if (problem instanceof FairwayError && problem.code === SCHEMA) reject(problem);
+    };
+    const onAbort = (): void => reject(signal.reason);
+    const end = this.#passed.on(look);
+    signal.addEventListener('abort', onAbort);
+    look(undefined);
+    if (signal.aborted) onAbort();
+    return promise.finally(() => {
+      end();
+      signal.removeEventListener('abort', onAbort);
+    });
   }
 
   /** The lease of what this node may keep for an hour after it was cut off. Throws when the store is not reachable. */
@@ -270,7 +297,7 @@ export class StoreCluster implements Cluster {
     throw new FairwayError(
       `the cluster store has schema version ${version}, this program knows version ${SCHEMA_VERSION}: ` +
         'use programs of one version on all hosts, or another prefix',
-      { code: 'cluster_schema', kind: 'unavailable' },
+      { code: SCHEMA, kind: 'unavailable' },
     );
   }
 
@@ -323,6 +350,7 @@ export class StoreCluster implements Cluster {
     const before = this.#problem;
     this.#problem = text;
     this.#code = problem instanceof FairwayError ? problem.code : 'store_unreachable';
+    this.#passed.emit(problem);
     if (text === before) return;
     if (text !== undefined) this.#log.warn({ reason: text }, 'cannot take part in the cluster: trying again');
     else this.#log.info({ nodes: this.nodes().length }, 'taking part in the cluster');

@@ -63,12 +63,15 @@ export class KeptLease {
     this.#lease?.release();
   }
 
-  /** For good: what is bound to it goes now. */
+  /** For good: what is bound to it goes now, or where the store cannot be told, when its time is over. */
   async end(): Promise<void> {
     const { local } = this.#deps;
-    const lease = this.#lease ?? (await this.#resume());
-    await lease?.revoke();
-    await local.delete(this.#key);
+    try {
+      const lease = this.#lease ?? (await this.#resume());
+      await lease?.revoke();
+    } finally {
+      await local.delete(this.#key);
+    }
   }
 
   /** That of an earlier daemon; one of ours that is lost stays lost. */

@@ -38,7 +38,7 @@ export interface NodeEncryptionOptions {
 }
 
 /** ESP header and initialization vector, at most three bytes of padding, trailer, integrity check value. */
-const OVERHEAD = 8 + 8 + 3 + 2 + 16;
+export const OVERHEAD = 8 + 8 + 3 + 2 + 16;
 /** What is on its way, or from a node that has not heard yet, is still taken this long. */
 const GRACE_MS = 60_000;
 /** How often the ring is looked after; a part of it at random, so that not all nodes do so at once. */

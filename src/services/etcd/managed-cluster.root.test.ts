@@ -95,7 +95,7 @@ describe('a cluster that keeps its own store', () => {
     const before = await node(at);
     await before.init({ advertise: A, port: await freePortPair(A) });
     const pid = pidIn(at);
-    before.close();
+    await before.close();
     const next = await node(at);
     cleanups.splice(-2, 1);
     assert.equal(pidIn(at), pid);

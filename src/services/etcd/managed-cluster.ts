@@ -10,10 +10,18 @@ import {
   messageOf,
   notFound,
   Serial,
+  unavailable,
 } from '../../base/index.ts';
 import { EtcdAdmin, type EtcdMemberInfo, type EtcdStoreOptions } from '../../store/index.ts';
 import { issue, makeAuthority } from './certificates.ts';
-import { assertEtcdThere, assertPortsFree, type MemberPlan, MemberProcess, urlOf } from './member-process.ts';
+import {
+  assertEtcdThere,
+  assertPortsFree,
+  endLeftMember,
+  type MemberPlan,
+  MemberProcess,
+  urlOf,
+} from './member-process.ts';
 import { ManagedFiles, type ManagedState } from './state.ts';
 import { decodeToken, encodeToken } from './token.ts';
 
@@ -68,6 +76,7 @@ export class ManagedCluster {
   readonly #options: Required<ManagedClusterOptions>;
   readonly #files: ManagedFiles;
   readonly #serial = new Serial();
+  readonly #ending = new AbortController();
   #state: ManagedState | undefined;
   #member: MemberProcess | undefined;
 
@@ -77,10 +86,11 @@ export class ManagedCluster {
     this.#files = new ManagedFiles(options.folder);
   }
 
-  /** Goes on with what is remembered; a member that does not start is tried again, and no reason to fail. */
+  /** Goes on with what is remembered, and removes what was begun and not finished; a member that does not start is tried again, and no reason to fail. */
   static async open(deps: ManagedClusterDeps, options: ManagedClusterOptions): Promise<ManagedCluster> {
     const cluster = new ManagedCluster(deps, options);
     cluster.#state = await cluster.#files.read();
+    if (cluster.#state === undefined) await cluster.#sweep();
     if (cluster.#state?.member !== undefined) {
       cluster.#member = cluster.#process(cluster.#state.member);
       await cluster.#member.keep();
@@ -175,9 +185,22 @@ export class ManagedCluster {
     }
   }
 
-  /** Leaves etcd running. */
-  close(): void {
+  /** Undoes what is begun and not finished, and leaves etcd running. Repeatable. */
+  async close(): Promise<void> {
+    this.#ending.abort(unavailable('daemon_ending', 'the daemon is ending'));
+    await this.#serial.idle();
     this.#member?.release();
+  }
+
+  /** A daemon was killed while it began or joined a cluster. */
+  async #sweep(): Promise<void> {
+    if (!this.#files.exist()) return;
+    this.#deps.log.warn(
+      { folder: this.#options.folder },
+      'removing what is left of a cluster that this node did not get into',
+    );
+    await endLeftMember(this.#options.pidFile);
+    await this.#files.remove();
   }
 
   async #begin(state: ManagedState, undo: AsyncDisposableStack): Promise<void> {
@@ -196,6 +219,7 @@ export class ManagedCluster {
     using admin = await EtcdAdmin.open(options);
     const end = performance.now() + ANSWER_MS;
     for (;;) {
+      this.#ending.signal.throwIfAborted();
       try {
         await admin.assertAnswers();
         return;

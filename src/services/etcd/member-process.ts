@@ -83,7 +83,7 @@ export class MemberProcess {
 
   /** Finds it running, or starts it, now or later; does not wait until it answers, for it may need others for that. */
   async keep(): Promise<void> {
-    this.#process = await this.#adopted();
+    this.#process = await runningBy(this.#paths.pidFile);
     if (this.#process === undefined) {
       await this.start().catch((error) => this.#deps.log.error({ err: error }, 'the etcd of this node does not start'));
     }
@@ -126,27 +126,12 @@ export class MemberProcess {
     this.release();
     const running = this.#process;
     this.#process = undefined;
-    if (running && (await isRunning(running))) {
-      process.kill(running.pid, 'SIGTERM');
-      const end = performance.now() + TERM_MS;
-      while (await isRunning(running)) {
-        if (performance.now() > end) process.kill(running.pid, 'SIGKILL');
-        await delay(POLL_MS);
-      }
-    }
+    if (running) await end(running);
     await rm(this.#paths.pidFile, { force: true });
   }
 
   get #logFile(): string {
     return join(this.#paths.folder, 'etcd.log');
-  }
-
-  async #adopted(): Promise<ProcessIdentity | undefined> {
-    const text = await readFile(this.#paths.pidFile, 'utf8').catch(() => '');
-    const [pid, startedAt] = text.trim().split(' ');
-    if (!pid || !startedAt) return undefined;
-    const found = { pid: Number(pid), startedAt };
-    return (await isRunning(found)) ? found : undefined;
   }
 
   async #spawn(): Promise<ChildProcess> {
@@ -175,6 +160,31 @@ export class MemberProcess {
         if (this.#process !== undefined || !running) this.#watch();
       });
     });
+  }
+}
+
+/** One that an earlier daemon started and nobody is to keep. */
+export async function endLeftMember(pidFile: string): Promise<void> {
+  const running = await runningBy(pidFile);
+  if (running) await end(running);
+  await rm(pidFile, { force: true });
+}
+
+async function runningBy(pidFile: string): Promise<ProcessIdentity | undefined> {
+  const text = await readFile(pidFile, 'utf8').catch(() => '');
+  const [pid, startedAt] = text.trim().split(' ');
+  if (!pid || !startedAt) return undefined;
+  const found = { pid: Number(pid), startedAt };
+  return (await isRunning(found)) ? found : undefined;
+}
+
+async function end(running: ProcessIdentity): Promise<void> {
+  if (!(await isRunning(running))) return;
+  process.kill(running.pid, 'SIGTERM');
+  const late = performance.now() + TERM_MS;
+  while (await isRunning(running)) {
+    if (performance.now() > late) process.kill(running.pid, 'SIGKILL');
+    await delay(POLL_MS);
   }
 }
 

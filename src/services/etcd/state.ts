@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Ip, internal, messageOf } from '../../base/index.ts';
@@ -62,6 +63,10 @@ export class ManagedFiles {
 
   async authority(): Promise<Credentials> {
     return { cert: await readFile(this.path('ca.pem'), 'utf8'), key: await readFile(this.path('ca.key'), 'utf8') };
+  }
+
+  exist(): boolean {
+    return existsSync(this.folder);
   }
 
   async remove(): Promise<void> {

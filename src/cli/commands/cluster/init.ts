@@ -1,5 +1,5 @@
 import { bool, type Command, print } from '../../grammar/index.ts';
-import { hintAtRestart, PLACE, placeOf, printJoin } from './place.ts';
+import { PLACE, placeOf, printJoin } from './place.ts';
 
 export const init: Command = {
   usage: '[OPTIONS]',
@@ -17,7 +17,6 @@ export const init: Command = {
         '\nWith --manager it keeps the store, too; three hosts should. The token is a secret: who has it can join.',
       );
     }
-    hintAtRestart(context, status);
     return 0;
   },
 };

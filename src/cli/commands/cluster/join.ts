@@ -1,6 +1,6 @@
 import { text as readAll } from 'node:stream/consumers';
 import { bool, type Command, print } from '../../grammar/index.ts';
-import { hintAtRestart, PLACE, placeOf } from './place.ts';
+import { PLACE, placeOf } from './place.ts';
 
 export const join: Command = {
   usage: '[OPTIONS] TOKEN|-',
@@ -13,7 +13,6 @@ export const join: Command = {
     const manager = flags.bool('manager');
     const status = await context.client.cluster.join({ Token: token, Manager: manager, ...placeOf(flags) });
     print(context, `This host (${status.AdvertiseAddr}) has joined the cluster${manager ? ' as a manager' : ''}.`);
-    hintAtRestart(context, status);
     return 0;
   },
 };

@@ -2,7 +2,6 @@ import type { ClusterInfo } from '../../../client/index.ts';
 import { LIST_FORMAT } from '../../actions/index.ts';
 import { listing, type Row } from '../../format/index.ts';
 import { bool, type Command } from '../../grammar/index.ts';
-import { hintAtRestart } from './place.ts';
 
 const HEADS = {
   ID: 'ID',
@@ -34,7 +33,6 @@ export const ls: Command = {
         },
       ),
     );
-    hintAtRestart(context, status);
     return 0;
   },
 };

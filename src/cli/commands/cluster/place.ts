@@ -1,4 +1,4 @@
-import type { ClusterInfo, ClusterPlace } from '../../../client/index.ts';
+import type { ClusterPlace } from '../../../client/index.ts';
 import { type Context, type Flag, type Flags, print, text } from '../../grammar/index.ts';
 
 /** Where this host is to be reached: of init and join. */
@@ -15,12 +15,6 @@ export function placeOf(flags: Flags): ClusterPlace {
     throw new Error(`invalid argument ${JSON.stringify(port)} for "--port" flag: it must be a number`);
   }
   return { ...(advertise !== '' && { AdvertiseAddr: advertise }), ...(port !== '' && { Port: Number(port) }) };
-}
-
-/** To stderr, so that a script reads only what it asked for. */
-export function hintAtRestart(context: Context, status: ClusterInfo): void {
-  if (status.Active) return;
-  context.stderr.write('Restart fairwayd for this to count (containers go on running meanwhile).\n');
 }
 
 export function printJoin(context: Context, token: string, manager: boolean): void {

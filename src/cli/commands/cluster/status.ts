@@ -1,6 +1,5 @@
 import type { ClusterInfo } from '../../../client/index.ts';
 import { type Command, print } from '../../grammar/index.ts';
-import { hintAtRestart } from './place.ts';
 
 const KINDS = { none: 'none', external: "others' store", managed: 'its own store' } as const;
 
@@ -12,7 +11,6 @@ export const status: Command = {
   async run(context) {
     const found = await context.client.cluster.status();
     for (const line of lines(found)) print(context, line);
-    hintAtRestart(context, found);
     return found.Kind === 'none' || found.Reachable ? 0 : 1;
   },
 };
