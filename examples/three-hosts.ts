@@ -24,19 +24,8 @@ async function on(host: Engine, line: string, shown = line): Promise<string> {
   return printed;
 }
 
-/** A daemon takes part in a cluster from its next start on. */
-async function restart(host: Engine): Promise<void> {
-  console.log(`${names.get(host)}# systemctl restart fairwayd`);
-  await host.daemon.stop();
-  await host.daemon.start();
-}
-
 const [token = ''] = /FWC1-\S+/.exec(await on(one, 'cluster init')) ?? [];
-await restart(one);
-for (const host of [two, three]) {
-  await on(host, `cluster join ${token}`, 'cluster join FWC1-…');
-  await restart(host);
-}
+for (const host of [two, three]) await on(host, `cluster join ${token}`, 'cluster join FWC1-…');
 await eventually(async () => {
   const ready = (await one.fairway('cluster', 'ls')).match(/Ready/g) ?? [];
   if (ready.length < 3) throw new Error('not all are there yet');

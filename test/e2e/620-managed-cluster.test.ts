@@ -131,7 +131,7 @@ describe('a cluster without an etcd of one’s own', () => {
     await said(1, 'leave', '--force');
     assert.equal(await said(1, 'status'), 'Cluster: none\n');
     assert.equal(await docker(1, 'inspect -f {{.State.Running}} two'), 'true');
-    assert.equal(await docker(1, 'inspect -f {{json .NetworkSettings.Networks}} two'), '{}');
+    assert.equal(await engine(1).docker('inspect', '-f', '{{json .NetworkSettings.Networks}}', 'two'), '{}');
     assert.doesNotMatch(await docker(1, 'network ls'), /overlay/);
     await eventually(async () => assert.deepEqual(await hosts(0), ['10.99.0.1 Ready yes']));
     await docker(1, 'rm -f two');

@@ -2,6 +2,7 @@ import { type Id, type Ip, ManualClock, newId } from '../../base/index.ts';
 import type { EndpointRecord, NetworkRequest } from '../../model/index.ts';
 import { StoreCluster } from '../../services/cluster/index.ts';
 import { MemoryCluster, type MemoryClusterStore, MemoryStore } from '../../store/index.ts';
+import type { LeavingOptions } from '../contract.ts';
 import { FakeNetworking } from './fake-networking.ts';
 
 /** A host of a simulated cluster: the whole network layer on fakes, on one way to the shared store. */
@@ -53,6 +54,25 @@ export class FakeHostNode {
     }
     for (const path of host.pinned) this.net.host.pinned.add(path);
     await this.start();
+  }
+
+  /** While the daemon runs. `takeOff`: as a container's user would. */
+  async leave({ force = false, takeOff = async () => {} }: Partial<LeavingOptions> = {}): Promise<void> {
+    await this.net.networking.global.end({ force, takeOff });
+    try {
+      await this.cluster.resign();
+    } finally {
+      await this.store.close();
+    }
+    await this.#hosts.settle();
+  }
+
+  /** After {@link leave}, the daemon running. */
+  async comeBack(): Promise<void> {
+    this.store = this.#hosts.shared.open();
+    this.cluster = this.#newCluster();
+    this.net.networking.global.begin(this.net.faults.wrap(this.cluster, 'cluster'));
+    await this.#hosts.settle();
   }
 
   async create(name: string, request: Partial<NetworkRequest> = {}): Promise<Id> {

@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +18,7 @@ import { after, afterEach, describe, it } from 'node:test';
 import { ETCD, freePortPair } from '../../../test/support/etcd.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { newId, parseIp, silentLog, systemClock } from '../../base/index.ts';
+import { processIdentity } from '../../kernel/index.ts';
 import { EtcdStore, type EtcdStoreOptions } from '../../store/index.ts';
 import { issue, ManagedCluster, makeAuthority } from './index.ts';
 
@@ -166,6 +178,47 @@ describe('a cluster that keeps its own store', () => {
     assert.equal(cluster.connection, undefined);
     await assert.rejects(cluster.token(), { code: 'no_cluster' });
     await assert.rejects(cluster.leave({ force: true }), { code: 'no_cluster' });
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
+  it('goes on when a manager does not come, or not in the end', async () => {
+    const first = await node(place());
+    const token = await first.init({ advertise: A, port: await freePortPair(A) });
+    const store = await storeOf(first.connection?.store);
+    const places = readdirSync(directory).length;
+    const program = join(directory, 'program');
+    writeFileSync(program, '#!/bin/sh\n[ "$1" = --version ]\n', { mode: 0o755 });
+    cleanups.push(() => rmSync(program));
+    const dying = await node(place(), program);
+    const port = await freePortPair(B);
+    await assert.rejects(dying.join({ token, advertise: B, manager: true, port }), { code: 'etcd_died' });
+    await store.put('a', 1);
+    assert.equal((await first.status())?.members?.length, 1);
+
+    const at = place();
+    const ended = await node(at);
+    const joining = ended.join({ token, advertise: B, manager: true, port });
+    const refused = assert.rejects(joining, { code: 'daemon_ending' });
+    await eventually(() => assert.ok(existsSync(at.pidFile)));
+    await ended.close();
+    await refused;
+    await store.put('a', 2);
+    assert.equal((await first.status())?.members?.length, 1);
+    assert.equal(readdirSync(directory).length, places + 1);
+  });
+
+  it('of which a killed daemon has left something is not there for the next', async () => {
+    const at = place();
+    const left = spawn('sleep', ['600'], { stdio: 'ignore' });
+    cleanups.push(() => left.kill('SIGKILL'));
+    await once(left, 'spawn');
+    mkdirSync(at.folder);
+    writeFileSync(join(at.folder, 'ca.key'), 'secret');
+    const identity = await processIdentity(left.pid ?? 0);
+    writeFileSync(at.pidFile, `${identity?.pid} ${identity?.startedAt}\n`);
+    const next = await node(at);
+    assert.equal(next.connection, undefined);
+    assert.equal(left.signalCode ?? (await once(left, 'exit'))[1], 'SIGTERM');
     assert.deepEqual(readdirSync(directory), []);
   });
 

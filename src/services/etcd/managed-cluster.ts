@@ -136,17 +136,30 @@ export class ManagedCluster {
       using admin = await EtcdAdmin.open(this.#storeOptions({ endpoints, prefix }));
       const known = clientEndpoints(await admin.members());
       const state: ManagedState = { version: 1, endpoints: known.length > 0 ? known : endpoints, prefix, advertise };
-      if (!manager) {
+      if (manager) {
+        await this.#joinStore(request, state, admin);
+      } else {
         await this.#files.write(state);
         this.#state = state;
-      } else {
-        const { id, members } = await admin.add(urlOf(advertise, port + 1));
-        undo.defer(() => admin.remove(id));
-        const plan = this.#plan(request, { others: members.filter((one) => one.id !== id), existing: true });
-        await this.#begin({ ...state, endpoints: [endpointOf(plan), ...state.endpoints], member: plan }, undo);
       }
       undo.move();
     });
+  }
+
+  async #joinStore(request: JoinClusterRequest, state: ManagedState, admin: EtcdAdmin): Promise<void> {
+    const { advertise, port = PORT } = request;
+    await using undo = new AsyncDisposableStack();
+    const { id, members } = await admin.add(urlOf(advertise, port + 1));
+    const remove = once(() => admin.remove(id));
+    undo.defer(remove);
+    const plan = this.#plan(request, { others: members.filter((one) => one.id !== id), existing: true });
+    const whole = { ...state, endpoints: [endpointOf(plan), ...state.endpoints], member: plan };
+    await this.#begin(whole, undo, async (member) => {
+      // While it runs: without it there may be no majority.
+      undo.defer(remove);
+      await this.#until(member, () => admin.promote(id));
+    });
+    undo.move();
   }
 
   /**
@@ -203,32 +216,49 @@ export class ManagedCluster {
     await this.#files.remove();
   }
 
-  async #begin(state: ManagedState, undo: AsyncDisposableStack): Promise<void> {
+  /** `enter`: what makes a member that has started one of the others'. */
+  async #begin(
+    state: ManagedState,
+    undo: AsyncDisposableStack,
+    enter: (member: MemberProcess) => Promise<void> = async () => {},
+  ): Promise<void> {
     if (state.member === undefined) return;
     const member = this.#process(state.member);
     undo.defer(() => member.stop());
     await member.start();
+    await enter(member);
     await this.#answers(member, this.#storeOptions({ ...state, endpoints: [endpointOf(state.member)] }));
     await this.#files.write(state);
     this.#state = state;
     this.#member = member;
   }
 
-  /** Until the member answers for a majority; one that ends meanwhile ends the wait. */
+  /** Until the member answers for a majority. */
   async #answers(member: MemberProcess, options: EtcdStoreOptions): Promise<void> {
     using admin = await EtcdAdmin.open(options);
+    await this.#until(member, () =>
+      admin.assertAnswers().then(
+        () => true,
+        (error: unknown) => error as Error,
+      ),
+    );
+  }
+
+  /** Tries until it works, with what is in the way where that is known; a member that ends meanwhile ends the wait. */
+  async #until(member: MemberProcess, attempt: () => Promise<boolean | Error>): Promise<void> {
     const end = performance.now() + ANSWER_MS;
     for (;;) {
       this.#ending.signal.throwIfAborted();
-      try {
-        await admin.assertAnswers();
-        return;
-      } catch (error) {
-        if (!(await member.isRunning()))
-          throw new FairwayError(await member.epitaph(), { code: 'etcd_died', kind: 'unavailable', cause: error });
-        if (performance.now() > end) throw error;
-        await delay(POLL_MS);
+      const cause = await attempt();
+      if (cause === true) return;
+      if (!(await member.isRunning()))
+        throw new FairwayError(await member.epitaph(), { code: 'etcd_died', kind: 'unavailable', cause });
+      if (performance.now() > end) {
+        throw cause instanceof Error
+          ? cause
+          : unavailable('store_behind', 'the new member of the store does not catch up');
       }
+      await delay(POLL_MS);
     }
   }
 
@@ -326,10 +356,19 @@ export class ManagedCluster {
   }
 }
 
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
+}
+
 function endpointOf({ address, clientPort }: MemberPlan): string {
   return urlOf(address, clientPort).replace('https://', '');
 }
 
 function clientEndpoints(members: readonly EtcdMemberInfo[]): string[] {
-  return members.flatMap(({ clientUrls }) => clientUrls.map((url) => url.replace(/^https?:\/\//, '')));
+  const full = members.filter(({ learner }) => !learner);
+  return full.flatMap(({ clientUrls }) => clientUrls.map((url) => url.replace(/^https?:\/\//, '')));
 }

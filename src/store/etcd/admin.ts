@@ -1,7 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { silentLog, systemClock } from '../../base/index.ts';
 import { type Call, Link, type LinkDeps } from './link.ts';
 import type { EtcdStoreOptions } from './options.ts';
-import { isUnhealthy, type WireMember } from './wire/index.ts';
+import { isBehind, isNoMember, isUnhealthy, type WireMember } from './wire/index.ts';
 
 /** A member of the etcd cluster itself. */
 export interface EtcdMemberInfo {
@@ -10,9 +11,12 @@ export interface EtcdMemberInfo {
   readonly name: string;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
+  /** It gets everything, and counts for no majority yet: nor may it be asked. */
+  readonly learner: boolean;
 }
 
 const SETTLE_MS = 20_000;
+const PAUSE_MS = 100;
 
 /** Who makes up an etcd: asked and changed where it is ours to manage. */
 export class EtcdAdmin implements Disposable {
@@ -36,7 +40,7 @@ export class EtcdAdmin implements Disposable {
     return (await this.#link.call<{ members: readonly WireMember[] }>(call, {})).members.map(memberOf);
   }
 
-  /** Returns all members, the new one without a name. */
+  /** As a learner: should it never come, the others go on without it. Returns all members, the new one without a name. */
   async add(peerUrl: string): Promise<{ readonly id: string; readonly members: readonly EtcdMemberInfo[] }> {
     const call: Call = {
       service: 'Cluster',
@@ -44,12 +48,30 @@ export class EtcdAdmin implements Disposable {
       what: `add ${peerUrl} to the cluster store`,
       repeatable: false,
     };
-    const request = { peerURLs: [peerUrl] };
+    const request = { peerURLs: [peerUrl], isLearner: true };
     const { member, members } = await this.#change<{ member: WireMember; members: readonly WireMember[] }>(
       call,
       request,
+      (error) => isUnhealthy(error) || isNoMember(error),
     );
     return { id: member.ID, members: members.map(memberOf) };
+  }
+
+  /** Makes a learner a full member. False: it has not caught up yet. */
+  async promote(id: string): Promise<boolean> {
+    const call: Call = {
+      service: 'Cluster',
+      method: 'MemberPromote',
+      what: 'make a member of the cluster store a full one',
+      repeatable: false,
+    };
+    try {
+      await this.#change(call, { ID: id });
+      return true;
+    } catch (error) {
+      if (isBehind(error)) return false;
+      throw error;
+    }
   }
 
   async remove(id: string): Promise<void> {
@@ -69,13 +91,14 @@ export class EtcdAdmin implements Disposable {
   }
 
   /** etcd refuses to change who is in it for some seconds after somebody came. */
-  async #change<T>(call: Call, request: object): Promise<T> {
+  async #change<T>(call: Call, request: object, passes = isUnhealthy): Promise<T> {
     const end = performance.now() + SETTLE_MS;
     for (;;) {
       try {
         return await this.#link.call<T>(call, request);
       } catch (error) {
-        if (!isUnhealthy(error) || performance.now() > end) throw error;
+        if (!passes(error) || performance.now() > end) throw error;
+        await delay(PAUSE_MS);
       }
     }
   }
@@ -85,6 +108,6 @@ export class EtcdAdmin implements Disposable {
   }
 }
 
-function memberOf({ ID: id, name, peerURLs: peerUrls, clientURLs: clientUrls }: WireMember): EtcdMemberInfo {
-  return { id, name, peerUrls, clientUrls };
+function memberOf({ ID: id, name, peerURLs: peerUrls, clientURLs: clientUrls, isLearner }: WireMember): EtcdMemberInfo {
+  return { id, name, peerUrls, clientUrls, learner: isLearner };
 }

@@ -84,8 +84,19 @@ export function isLeaseThere(error: unknown): boolean {
   return /lease already exists/.test(statusOf(error)?.details ?? '');
 }
 
+/** Somebody has just come, or is about to. */
 export function isUnhealthy(error: unknown): boolean {
-  return /unhealthy cluster/.test(statusOf(error)?.details ?? '');
+  return /unhealthy cluster|too many learner members/.test(statusOf(error)?.details ?? '');
+}
+
+/** To remove or promote; or, when one is added, that one with the same address came and went within this second. */
+export function isNoMember(error: unknown): boolean {
+  return /member not found/.test(statusOf(error)?.details ?? '');
+}
+
+/** It has not yet all that the others have. */
+export function isBehind(error: unknown): boolean {
+  return /in sync with leader/.test(statusOf(error)?.details ?? '');
 }
 
 export function isAuthOff(error: unknown): boolean {

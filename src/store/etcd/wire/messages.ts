@@ -52,4 +52,5 @@ export interface WireMember {
   readonly name: string;
   readonly peerURLs: readonly string[];
   readonly clientURLs: readonly string[];
+  readonly isLearner: boolean;
 }
