@@ -91,7 +91,7 @@ export class DiscardedLinks implements Disposable {
   }
 
   #found(): readonly Link[] {
-    return this.#rtnl.links.list().filter((link) => link.group === GROUP);
+    return this.#rtnl.links.listWithoutMaster().filter((link) => link.group === GROUP);
   }
 
   #begin(): void {

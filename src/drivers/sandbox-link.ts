@@ -59,7 +59,7 @@ function setUpLink(link: SandboxLink): void {
     ipv6Settings(link.ifname, hasIpv6);
   }
   // The kernel tells the neighbours as the link comes up.
-  writeSysctl(['net', 'ipv4', 'conf', link.ifname, 'arp_notify'], 1);
+  rtnl.links.set(found.index, { arpNotify: true });
   for (const cidr of link.addresses) rtnl.addresses.add(found.index, cidr, { noDad: true });
   rtnl.links.set(found.index, { up: true });
   for (const setting of link.sysctls) applySetting(setting);

@@ -1,8 +1,9 @@
 import { conflict, type Id, type Mac } from '../base/index.ts';
-import { isErrno, type Link, netnsExists, openNetns, Rtnl } from '../kernel/index.ts';
+import { isErrno, type Link, netnsExists, openNetns, Rtnl, writeSysctl } from '../kernel/index.ts';
 import type { Attachment, AttachSpec } from '../model/index.ts';
 import { type DiscardedLinks, putOutOfUse } from './discarded-links.ts';
 import { ownerOf } from './marks.ts';
+import { ignoreRouterAdvertisements } from './router-advertisements.ts';
 
 export interface VethPort {
   /** Names of the end on the host, in the order in which to try them. */
@@ -34,7 +35,7 @@ export function createVethPort(
   for (const name of port.hostNames) {
     if (rtnl.links.get(name) !== undefined) continue;
     try {
-      return rtnl.links.createVeth({
+      const made = rtnl.links.createVeth({
         name,
         peerName: spec.ifname,
         peerNetns: place.ns,
@@ -42,6 +43,7 @@ export function createVethPort(
         mtu: port.mtu ?? place.bridge.mtu,
         masterIndex: place.bridge.index,
       });
+      return withoutIpv6(rtnl, made);
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error;
       taken = error;
@@ -49,6 +51,23 @@ export function createVethPort(
   }
   const { endpointId } = spec;
   throw taken ?? conflict('link_names_taken', `cannot attach endpoint ${endpointId}: all names for its link are taken`);
+}
+
+/**
+ * The host's end only carries frames. With IPv6 it would have an address and a route that the kernel goes through whenever a link
+ * comes or goes, and send reports of its groups to all other ports as it comes up.
+ */
+function withoutIpv6(rtnl: Rtnl, link: Link): Link {
+  try {
+    ignoreRouterAdvertisements(link.name);
+    writeSysctl(['net', 'ipv6', 'conf', link.name, 'disable_ipv6'], 1);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) {
+      rtnl.links.delete(link.index);
+      throw error;
+    }
+  }
+  return link;
 }
 
 /** Repeatable. The container loses it now: its end is put out of use, too, and vanishes from the sandbox soon. */

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { invalid } from '../base/index.ts';
 import { SystemError } from './ffi/index.ts';
 import { type NetnsHandle, runInNetns } from './netns/index.ts';
@@ -20,7 +20,7 @@ export function writeSysctl(key: SysctlKey, value: string | number, ns?: NetnsHa
   const path = sysctlPath(key);
   const wanted = String(value);
   inNetns(ns, () => {
-    if (currentValue(path) === wanted) return;
+    if (writeThrough(path, wanted) || currentValue(path) === wanted) return;
     systemCall('write', path, () => writeFileSync(path, wanted));
   });
 }
@@ -34,6 +34,27 @@ export function sysctlPath(key: SysctlKey): string {
     throw invalid('invalid_sysctl', `invalid sysctl: ${JSON.stringify(key)}`);
   }
   return `/proc/sys/${parts.join('/')}`;
+}
+
+/**
+ * Reads and writes with one look for the name, which takes the kernel the longer the more namespaces have a link of that name.
+ * False where the file cannot be opened for both.
+ */
+function writeThrough(path: string, wanted: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r+');
+  } catch {
+    return false;
+  }
+  try {
+    const there = Buffer.alloc(64);
+    if (there.toString('latin1', 0, readSync(fd, there, 0, 64, 0)).trimEnd() === wanted) return true;
+    systemCall('write', path, () => writeSync(fd, wanted, 0, 'utf8'));
+    return true;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function currentValue(path: string): string | undefined {

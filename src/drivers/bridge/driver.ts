@@ -16,7 +16,6 @@ import { BridgedPackets, bridgedPacketsAreFiltered } from '../bridged-packets.ts
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
-import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
 import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.ts';
@@ -113,12 +112,7 @@ export class BridgeDriver implements NetworkDriver {
     using undo = new DisposableStack();
     const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
     undo.defer(() => this.#rtnl.links.delete(host.index));
-    ignoreRouterAdvertisements(host.name);
-    this.#rtnl.links.set(host.index, {
-      up: true,
-      alias: endpointMark(spec.endpointId),
-      ipv6AddressGeneration: 'none',
-    });
+    this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId) });
     this.#settlePort(host, plan);
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: plan.addresses, sysctls: plan.endpoint.sysctls });
     // The host would tell it to take the short way, which is closed.

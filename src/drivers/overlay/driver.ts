@@ -29,7 +29,6 @@ import { BridgedPackets } from '../bridged-packets.ts';
 import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
-import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { makeGoodSandboxLink } from '../sandbox-link-drift.ts';
 import { createVethPort, portNameOf, removeVethPort } from '../veth-port.ts';
@@ -175,8 +174,7 @@ export class OverlayDriver implements NetworkDriver {
     using undo = new DisposableStack();
     const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
     undo.defer(() => this.#rtnl.links.delete(host.index));
-    ignoreRouterAdvertisements(host.name);
-    this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId), ipv6AddressGeneration: 'none' });
+    this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId) });
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: plan.endpoint.sysctls });
     // Its address may have come from another node, of whose end we hear later: until it speaks, frames would go there.
     this.#rtnl.fdb.replace({ linkIndex: host.index, mac: plan.mac, master: true });

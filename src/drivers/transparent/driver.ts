@@ -15,7 +15,6 @@ import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, ownerOf, transparentOwner } from '../marks.ts';
 import type { ParentLinks } from '../parent/index.ts';
 import { guardOf } from '../port-guard.ts';
-import { ignoreRouterAdvertisements } from '../router-advertisements.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink, usesSlaac } from '../sandbox-link.ts';
 import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
 import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.ts';
@@ -111,8 +110,7 @@ export class TransparentDriver implements NetworkDriver {
     using undo = new DisposableStack();
     const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
     undo.defer(() => this.#rtnl.links.delete(host.index));
-    ignoreRouterAdvertisements(host.name);
-    this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId), ipv6AddressGeneration: 'none' });
+    this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId) });
     const [addresses, slaac] = [addressesOf(spec), usesSlaac(spec)];
     setUpSandboxLink(ns, { ifname: spec.ifname, addresses, slaac, sysctls: plan.endpoint.sysctls });
     undo.move();

@@ -1,5 +1,5 @@
 import { type Ip, invalid, type Mac, macBytes } from '../../base/index.ts';
-import { AF_INET6, isErrno } from '../ffi/index.ts';
+import { AF_INET, AF_INET6, isErrno } from '../ffi/index.ts';
 import type { NetnsHandle } from '../netns/index.ts';
 import { type BridgePortSettings, bridgePortMessage } from './bridge-port.ts';
 import { uapi as c, MessageWriter, NetlinkError, NetlinkSocket } from './core/index.ts';
@@ -22,11 +22,15 @@ export interface LinkChange {
   readonly txQueueLength?: number | undefined;
   /** `none`: no link-local address is made when the link comes up. */
   readonly ipv6AddressGeneration?: 'eui64' | 'none' | undefined;
+  /** Its IPv4 addresses are announced when it comes up: in a message before the one that brings it up. */
+  readonly arpNotify?: boolean | undefined;
 }
 
 const CREATE = c.NLM_F_REQUEST | c.NLM_F_ACK | c.NLM_F_CREATE | c.NLM_F_EXCL;
 const CHANGE = c.NLM_F_REQUEST | c.NLM_F_ACK;
 const MAX_NAME = 15;
+/** Index of a master that asks for links without one. */
+const NO_MASTER = 0xff_ff_ff_ff;
 
 /** Links of one network namespace. Creating answers with the link as the kernel made it. */
 export class Links {
@@ -85,13 +89,25 @@ export class Links {
   }
 
   list(): Link[] {
-    return this.#socket.dump(
-      () =>
-        new MessageWriter(c.RTM_GETLINK, c.NLM_F_REQUEST | c.NLM_F_DUMP)
-          .raw(kinds.linkHeader(0, 0))
-          .u32(c.IFLA_EXT_MASK, c.RTEXT_FILTER_SKIP_STATS),
-      'list links',
-      (reply) => (reply.type === c.RTM_NEWLINK ? decodeLink(reply) : undefined),
+    return this.#list();
+  }
+
+  /** Links that are nobody's ports: in the time of as many, however many ports there are. */
+  listWithoutMaster(): readonly Link[] {
+    const found = this.#list(NO_MASTER);
+    // Loopback at least is one. Before Linux 5.15 the kernel knows of no such question, and no link has this master.
+    return found.length > 0 ? found : this.#list().filter(({ masterIndex }) => masterIndex === undefined);
+  }
+
+  #list(masterIndex?: number): Link[] {
+    const request = (): MessageWriter => {
+      const write = new MessageWriter(c.RTM_GETLINK, c.NLM_F_REQUEST | c.NLM_F_DUMP).raw(kinds.linkHeader(0, 0));
+      // With a mask the kernel first goes through all links, to see how much each has to say.
+      if (masterIndex !== undefined) return write.u32(c.IFLA_MASTER, masterIndex);
+      return write.u32(c.IFLA_EXT_MASK, c.RTEXT_FILTER_SKIP_STATS);
+    };
+    return this.#socket.dump(request, 'list links', (reply) =>
+      reply.type === c.RTM_NEWLINK ? decodeLink(reply) : undefined,
     );
   }
 
@@ -206,15 +222,23 @@ export function setLinkMessage(index: number, change: LinkChange): MessageWriter
   if (change.alias !== undefined) write.text(c.IFLA_IFALIAS, change.alias);
   if (change.group !== undefined) write.u32(c.IFLA_GROUP, change.group);
   if (change.txQueueLength !== undefined) write.u32(c.IFLA_TXQLEN, change.txQueueLength);
-  const generation = change.ipv6AddressGeneration;
-  if (generation !== undefined) {
-    write.nest(c.IFLA_AF_SPEC, () => {
-      write.nest(AF_INET6, () => {
-        write.u8(c.IFLA_INET6_ADDR_GEN_MODE, generation === 'none' ? 1 : 0);
-      });
-    });
-  }
+  familySettings(write, change);
   return write;
+}
+
+/** What the address families remember of a link. The kernel sees to it after everything else in the message. */
+function familySettings(write: MessageWriter, { ipv6AddressGeneration: generation, arpNotify }: LinkChange): void {
+  if (generation === undefined && arpNotify === undefined) return;
+  write.nest(c.IFLA_AF_SPEC, () => {
+    if (arpNotify !== undefined) {
+      write.nest(AF_INET, () => {
+        write.nest(c.IFLA_INET_CONF, () => write.u32(c.IPV4_DEVCONF_ARP_NOTIFY, Number(arpNotify)));
+      });
+    }
+    if (generation !== undefined) {
+      write.nest(AF_INET6, () => write.u8(c.IFLA_INET6_ADDR_GEN_MODE, generation === 'none' ? 1 : 0));
+    }
+  });
 }
 
 function named(write: MessageWriter, name: string): MessageWriter {

@@ -3,6 +3,7 @@ import { after, describe, it } from 'node:test';
 import { type Ip, type Mac, parseCidr } from '../../base/index.ts';
 import { isErrno, openFdCount } from '../ffi/index.ts';
 import { createNetns, deleteNetns, openNetns } from '../netns/index.ts';
+import { readSysctl } from '../sysctl.ts';
 import { Rtnl } from './rtnl.ts';
 
 const here = `/run/netns/fwt-rtnl-${process.pid}`;
@@ -64,6 +65,23 @@ describe('rtnetlink in a namespace', () => {
     rtnl.links.set(veth.index, { up: true });
     peer.links.set(far?.index ?? 0, { up: true });
     assert.equal(rtnl.links.get('fwtv0')?.flags.up, true);
+  });
+
+  it('lists links without a master, and ports in the full list only', () => {
+    const names = (links: readonly { readonly name: string }[]): readonly string[] =>
+      links.map(({ name }) => name).sort();
+    assert.deepEqual(names(rtnl.links.list()), ['fwt0', 'fwtv0', 'lo']);
+    assert.deepEqual(names(rtnl.links.listWithoutMaster()), ['fwt0', 'lo']);
+  });
+
+  it('says whether addresses are announced when a link comes up', () => {
+    const index = peer.links.get('eth0')?.index ?? 0;
+    const setting = (): string => readSysctl(['net', 'ipv4', 'conf', 'eth0', 'arp_notify'], peerNs);
+    assert.equal(setting(), '0');
+    peer.links.set(index, { arpNotify: true });
+    assert.equal(setting(), '1');
+    peer.links.set(index, { arpNotify: false, ipv6AddressGeneration: 'none' });
+    assert.equal(setting(), '0');
   });
 
   it('isolates a port of a bridge', () => {

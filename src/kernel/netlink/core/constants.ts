@@ -77,6 +77,8 @@ export const IFLA_INFO_DATA = 2;
 export const IFLA_INFO_SLAVE_KIND = 4;
 export const IFLA_INFO_SLAVE_DATA = 5;
 export const IFLA_INET6_ADDR_GEN_MODE = 8;
+export const IFLA_INET_CONF = 1;
+export const IPV4_DEVCONF_ARP_NOTIFY = 22;
 export const RTEXT_FILTER_SKIP_STATS = 1 << 3;
 
 export const VETH_INFO_PEER = 1;
