@@ -23,8 +23,8 @@ export interface NetworkEntry {
   /** true: nothing that containers send by this bridge is for the host itself (overlay). Absent: false. */
   readonly secluded?: boolean;
   /**
-   * The network goes on behind this link of the host: the bridge's containers reach these addresses by it and are reached from them,
-   * whatever is said above. Absent: nowhere.
+   * A closed network (internal or isolated) goes on behind this link of the host: the bridge's containers reach these addresses by it
+   * and are reached from them. Absent: nowhere.
    */
   readonly beyond?: { readonly link: string; readonly subnet: Cidr };
 }

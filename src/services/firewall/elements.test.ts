@@ -138,7 +138,11 @@ describe('elements of a cluster', () => {
     const beyond = { link: 'eth0', subnet: parseCidr('10.0.1.0/24') };
     const direct = lines(network('ov-1', '10.0.1.0/24', { internal: true, beyond }));
     assert.ok(direct.includes('beyond4 "ov-1" . "eth0" . 10.0.1.0/24'));
-    assert.ok(direct.includes('enter4 "ov-1" : drop'));
+    assert.ok(direct.includes('enter4 "ov-1" : jump behind4'));
+    assert.throws(
+      () => lines(network('ov-1', '10.0.1.0/24', { beyond })),
+      /an open network does not go on behind link eth0/,
+    );
   });
 
   it('keep a secluded bridge from the host', () => {

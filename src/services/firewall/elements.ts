@@ -75,20 +75,20 @@ function networkElements(entry: NetworkEntry): Element[] {
   const comment = `network ${shortId(entry.networkId)}`;
   const bridge = quoteString(entry.bridge);
   const pair = `${bridge} . ${bridge}`;
-  const closed = entry.internal || entry.gatewayMode === 'isolated';
   const elements: Element[] = [
     { set: 'bridges', key: bridge, comment },
     { set: `inside${family}`, key: `${bridge} . ${cidrText(networkOf(entry.subnet))}`, comment },
     { set: `same${family}`, key: pair, value: entry.icc ? 'accept' : `jump closed${family}`, comment },
-    { set: `enter${family}`, key: bridge, value: closed ? 'drop' : enterVerdict(entry, family), comment },
+    { set: `enter${family}`, key: bridge, value: enterVerdict(entry, family), comment },
   ];
   if (entry.secluded === true) elements.push({ set: 'secluded', key: bridge, comment });
   if (entry.beyond !== undefined) {
     const { link, subnet } = entry.beyond;
+    if (!isClosed(entry)) throw refused(`an open network does not go on behind link ${link}`);
     const key = `${bridge} . ${quoteString(link)} . ${cidrText(networkOf(subnet))}`;
     elements.push({ set: `beyond${familyOf(subnet.ip)}`, key, comment });
   }
-  if (closed) return elements;
+  if (isClosed(entry)) return elements;
   elements.push({ set: `outward${family}`, key: bridge, comment });
   for (const name of new Set(entry.trustedInterfaces)) {
     elements.push({ set: `trusted${family}`, key: `${quoteString(name)} . ${bridge}`, comment });
@@ -97,7 +97,12 @@ function networkElements(entry: NetworkEntry): Element[] {
   return source === undefined ? elements : [...elements, source];
 }
 
+function isClosed({ internal, gatewayMode }: NetworkEntry): boolean {
+  return internal || gatewayMode === 'isolated';
+}
+
 function enterVerdict(entry: NetworkEntry, family: IpFamily): string {
+  if (isClosed(entry)) return entry.beyond === undefined ? 'drop' : `jump behind${family}`;
   switch (entry.gatewayMode) {
     case 'nat':
       return `jump protected${family}`;

@@ -184,7 +184,7 @@ function sealText(name: string): string {
   set bridges { type ifname; }
   chain prerouting {
     type nat hook prerouting priority dstnat - 10; policy accept;
-    iifname @bridges ip daddr 127.0.0.0/8 drop
+    ip daddr 127.0.0.0/8 iifname @bridges drop
   }
   chain postrouting {
     type nat hook postrouting priority srcnat - 10; policy accept;
