@@ -71,7 +71,7 @@ table ${TABLE} {
   set dataPorts { type inet_service; }
   set nodes4 { type ipv4_addr; }
   set nodes6 { type ipv6_addr; }
-  # Those of encrypted networks: packets go by IPsec or not at all, whatever becomes of its policies.
+  # Those of them that are of encrypted networks: packets go by IPsec or not at all, whatever becomes of its policies.
   set encryptedPorts { type inet_service; }
 
   # Ports published on an IPv4 loopback address.
@@ -96,27 +96,30 @@ ${setsText(6)}
   # The kernel takes frames of overlay networks from anybody: only nodes may send them. They are no flows: connection
   # tracking would have an entry for each, and no use of it.
   chain from_nodes {
-    iifname "lo" accept
     ip saddr @nodes4 notrack accept
     ip6 saddr @nodes6 notrack accept
+    iifname "lo" accept
     fib daddr type local drop
   }
   chain send {
     type filter hook output priority raw; policy accept;
-    udp dport @dataPorts jump from_host
-    udp dport @encryptedPorts rt ipsec missing drop
+    udp dport @dataPorts goto from_host
   }
   chain from_host {
     ip daddr @nodes4 notrack
     ip6 daddr @nodes6 notrack
+    udp dport @encryptedPorts rt ipsec missing drop
   }
 
-  # Who asks for a neighbour is answered for those on other hosts, where the bridge stands in for them: no other address.
   chain input {
     type filter hook input priority filter; policy accept;
-    iifname @secluded meta l4proto ipv6-icmp icmpv6 type nd-neighbor-solicit accept
-    iifname @secluded drop
+    iifname @secluded goto seclude
     udp dport @encryptedPorts meta secpath missing drop
+  }
+  # Who asks for a neighbour is answered for those on other hosts, where the bridge stands in for them: no other address.
+  chain seclude {
+    icmpv6 type nd-neighbor-solicit accept
+    drop
   }
 
   # An address of the host and a port lead to a container: for packets that arrive, and for the host's own. The kernel
