@@ -65,19 +65,29 @@ export function storeClosed(): FairwayError {
 /** The watchers of one store. Everybody hears every change of a commit, in order, before the commit resolves. */
 export class Watchers {
   readonly #emitter: Emitter<StoreChange>;
+  /** One for each watcher. A change that nobody asked for is not made of the text again: it may be a megabyte. */
+  readonly #prefixes: string[] = [];
 
   constructor(onError?: (error: unknown) => void) {
     this.#emitter = new Emitter(onError);
   }
 
   add(prefix: string, listener: (change: StoreChange) => void): () => void {
-    return this.#emitter.on((change) => {
+    this.#prefixes.push(prefix);
+    const off = this.#emitter.on((change) => {
       if (change.key.startsWith(prefix)) listener(change);
     });
+    let on = true;
+    return () => {
+      if (on) this.#prefixes.splice(this.#prefixes.indexOf(prefix), 1);
+      on = false;
+      off();
+    };
   }
 
   tell(steps: readonly Step[], revision: number): void {
     for (const { key, json } of steps) {
+      if (!this.#prefixes.some((prefix) => key.startsWith(prefix))) continue;
       this.#emitter.emit({ key, value: json === undefined ? undefined : JSON.parse(json), revision });
     }
   }

@@ -87,9 +87,9 @@ export function portsList(view: ContainerView) {
     ...(hostPort === 0 ? {} : { PublicPort: hostPort }),
     Type: protocol as string,
   }));
-  const open = view.effective.exposed.filter(
-    ({ port, protocol }) => !published.some((one) => one.PrivatePort === port && one.Type === protocol),
-  );
+  // There may be thousands.
+  const led = new Set(published.map(({ PrivatePort, Type }) => `${PrivatePort}/${Type}`));
+  const open = view.effective.exposed.filter(({ port, protocol }) => !led.has(`${port}/${protocol}`));
   return [...published, ...open.map(({ port, protocol }) => ({ PrivatePort: port, Type: protocol }))];
 }
 

@@ -111,7 +111,7 @@ export class Wiring {
       sandbox.publication = { requests, held };
     }
     const lost = sandbox.publication?.held.lost ?? [];
-    const kept = published.filter((port) => !lost.some((one) => samePort(one, port)));
+    const kept = lost.length === 0 ? published : published.filter((port) => !lost.some((one) => samePort(one, port)));
     sandbox.record = withPorts(record, kept);
     sandbox.firewall = firewallEntries(record, endpoints, { published: kept, targets });
     return lost;
@@ -309,13 +309,15 @@ export function firewallEntries(
 }
 
 function difference(before: readonly FirewallEntry[], after: readonly FirewallEntry[]): FirewallChange {
-  const texts = (entries: readonly FirewallEntry[]): ReadonlySet<string> =>
-    new Set(entries.map((entry) => JSON.stringify(entry)));
+  // Mostly one of the two is empty, and the other may be thousands of ports.
+  if (before.length === 0 || after.length === 0) return { add: after, remove: before };
+  const texts = (entries: readonly FirewallEntry[]): readonly string[] => entries.map((entry) => JSON.stringify(entry));
   const [old, wanted] = [texts(before), texts(after)];
-  return {
-    add: after.filter((entry) => !old.has(JSON.stringify(entry))),
-    remove: before.filter((entry) => !wanted.has(JSON.stringify(entry))),
+  const without = (entries: readonly FirewallEntry[], own: readonly string[], others: readonly string[]) => {
+    const known = new Set(others);
+    return entries.filter((_, index) => !known.has(own[index] ?? ''));
   };
+  return { add: without(after, wanted, old), remove: without(before, old, wanted) };
 }
 
 function samePort(a: PublishedPort, b: PublishedPort): boolean {
@@ -324,7 +326,7 @@ function samePort(a: PublishedPort, b: PublishedPort): boolean {
 
 /** The record itself when the ports are the same. */
 export function withPorts(record: SandboxRecord, published: readonly PublishedPort[]): SandboxRecord {
-  if (JSON.stringify(record.ports.published) === JSON.stringify(published)) return record;
+  if (isDeepStrictEqual(record.ports.published, published)) return record;
   return { ...record, ports: { ...record.ports, published } };
 }
 

@@ -16,25 +16,23 @@ export interface Step {
   commit(): void;
 }
 
-interface Known {
-  readonly entry: FirewallEntry;
-  readonly elements: readonly Element[];
-}
-
+/** An element, and how many entries need it. */
 interface Counted {
   readonly element: Element;
   readonly count: number;
 }
 
-/** The entries that should hold, and how many of them need each element. */
+/**
+ * The entries that should hold, and how many of them need each element. There may be tens of thousands, so an entry's elements are
+ * made anew when it goes.
+ */
 export class DesiredState {
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, FirewallEntry>();
+  /** By set and key, which can lead to one value only. */
   readonly #counts = new Map<string, Counted>();
-  /** Which element has a key now: a key can lead to one value only. */
-  readonly #holders = new Map<string, string>();
 
   entries(): readonly FirewallEntry[] {
-    return [...this.#known.values()].map((known) => known.entry);
+    return [...this.#known.values()];
   }
 
   elements(): readonly Element[] {
@@ -43,72 +41,70 @@ export class DesiredState {
 
   /** Says what the change means and changes nothing. Throws `firewall_conflict` when two entries want one key. */
   plan(change: FirewallChange): Step {
-    const next = new Map<string, Known | undefined>();
+    const next = new Map<string, FirewallEntry | undefined>();
     for (const entry of change.remove ?? []) next.set(entryKey(entry), undefined);
-    for (const entry of change.add ?? []) next.set(entryKey(entry), { entry, elements: elementsOf(entry) });
-    const counts = this.#nextCounts(next);
+    for (const entry of change.add ?? []) next.set(entryKey(entry), entry);
+    const { gone, come } = this.#balance(next);
     const add: Element[] = [];
     const remove: Element[] = [];
-    for (const [id, { element, count }] of counts) {
-      const before = this.#counts.get(id)?.count ?? 0;
-      if (before === 0 && count > 0) add.push(element);
-      if (before > 0 && count === 0) remove.push(element);
+    // What nobody needs any more makes room first.
+    const counts = new Map<string, Counted | undefined>();
+    for (const [id, { element: same, count }] of gone) {
+      const key = holderKey(same);
+      // The first entry's, whose comment the kernel has.
+      const { element, count: before } = this.#counts.get(key) ?? { element: same, count: 0 };
+      const left = before - count + (come.get(id)?.count ?? 0);
+      if (left <= 0) remove.push(element);
+      counts.set(key, left <= 0 ? undefined : { element, count: left });
     }
-    this.#refuseConflicts(add, remove);
-    return { add, remove, all: () => this.#after(counts), commit: () => this.#commit(next, counts, add, remove) };
-  }
-
-  #nextCounts(next: ReadonlyMap<string, Known | undefined>): Map<string, Counted> {
-    const counts = new Map<string, Counted>();
-    const change = (element: Element, by: number): void => {
-      const id = elementId(element);
-      const before = counts.get(id) ?? this.#counts.get(id) ?? { element, count: 0 };
-      counts.set(id, { element: before.element, count: before.count + by });
-    };
-    for (const [key, known] of next) {
-      for (const element of this.#known.get(key)?.elements ?? []) change(element, -1);
-      for (const element of known?.elements ?? []) change(element, 1);
-    }
-    return counts;
-  }
-
-  #refuseConflicts(add: readonly Element[], remove: readonly Element[]): void {
-    const freed = new Set(remove.map(holderKey));
-    for (const element of add) {
+    for (const [id, { element, count }] of come) {
+      if (gone.has(id)) continue;
       const key = holderKey(element);
-      const taken = freed.has(key) ? undefined : this.#holders.get(key);
-      if (taken !== undefined) throw contradiction(element, taken);
+      const holder = counts.has(key) ? counts.get(key) : this.#counts.get(key);
+      if (holder !== undefined && elementId(holder.element) !== id)
+        throw contradiction(element, elementId(holder.element));
+      if (holder === undefined) add.push(element);
+      counts.set(key, { element: holder?.element ?? element, count: (holder?.count ?? 0) + count });
     }
-    const wanted = new Map<string, string>();
-    for (const element of add) {
-      const other = wanted.get(holderKey(element));
-      if (other !== undefined) throw contradiction(element, other);
-      wanted.set(holderKey(element), elementId(element));
-    }
+    return { add, remove, all: () => this.#after(counts), commit: () => this.#commit(next, counts) };
   }
 
-  #after(counts: ReadonlyMap<string, Counted>): Element[] {
-    return [...new Map([...this.#counts, ...counts]).values()].flatMap(({ element, count }) =>
-      count > 0 ? [element] : [],
-    );
+  /** What the entries that go and those that come need, by element. */
+  #balance(
+    next: ReadonlyMap<string, FirewallEntry | undefined>,
+  ): Record<'gone' | 'come', ReadonlyMap<string, Counted>> {
+    const gone = new Map<string, Counted>();
+    const come = new Map<string, Counted>();
+    const count = (counts: Map<string, Counted>, entry: FirewallEntry | undefined): void => {
+      for (const element of entry === undefined ? [] : elementsOf(entry)) {
+        const id = elementId(element);
+        counts.set(id, { element, count: (counts.get(id)?.count ?? 0) + 1 });
+      }
+    };
+    for (const [key, entry] of next) {
+      count(gone, this.#known.get(key));
+      count(come, entry);
+    }
+    return { gone, come };
+  }
+
+  #after(counts: ReadonlyMap<string, Counted | undefined>): Element[] {
+    const after = new Map<string, Counted | undefined>([...this.#counts, ...counts]);
+    return [...after.values()].flatMap((counted) => (counted === undefined ? [] : [counted.element]));
   }
 
   #commit(
-    next: ReadonlyMap<string, Known | undefined>,
-    counts: ReadonlyMap<string, Counted>,
-    add: readonly Element[],
-    remove: readonly Element[],
+    next: ReadonlyMap<string, FirewallEntry | undefined>,
+    counts: ReadonlyMap<string, Counted | undefined>,
   ): void {
-    for (const [key, known] of next) {
-      if (known === undefined) this.#known.delete(key);
-      else this.#known.set(key, known);
+    for (const [key, entry] of next) {
+      if (entry === undefined) this.#known.delete(key);
+      else this.#known.set(key, entry);
     }
-    for (const [id, counted] of counts) {
-      if (counted.count > 0) this.#counts.set(id, counted);
-      else this.#counts.delete(id);
+    for (const [key, counted] of counts) {
+      if (counted === undefined) this.#counts.delete(key);
+      else this.#counts.set(key, counted);
     }
-    for (const element of remove) this.#holders.delete(holderKey(element));
-    for (const element of add) this.#holders.set(holderKey(element), elementId(element));
   }
 }
 

@@ -126,6 +126,8 @@ function sourceElement(entry: NetworkEntry, family: IpFamily): Element | undefin
   return { set: `snat${family}`, key, value: entry.masquerade, comment };
 }
 
+const WILDCARD = { 4: 'wildcard4', 6: 'wildcard6' } as const;
+
 function portElements(entry: PortEntry): Element[] {
   const { protocol, hostIp, hostPort, containerIp, containerPort } = entry;
   const family = familyOf(hostIp);
@@ -137,7 +139,7 @@ function portElements(entry: PortEntry): Element[] {
   const comment = endpointComment(entry);
   const port = `${protocol} . ${hostPort}`;
   const value = `${containerIp} . ${containerPort}`;
-  if (isUnspecifiedIp(hostIp)) return [{ set: `wildcard${family}`, key: port, value, comment }];
+  if (isUnspecifiedIp(hostIp)) return [{ set: WILDCARD[family], key: port, value, comment }];
   const key = `${hostIp} . ${port}`;
   const elements: Element[] = [{ set: `specific${family}`, key, value, comment }];
   if (isLoopbackIp(hostIp)) elements.push({ set: 'local4', key, comment });
@@ -171,9 +173,15 @@ function nodeElement({ nodeId, address }: NodeEntry): Element {
   return { set: `nodes${familyOf(address)}`, key: address, comment: `node ${shortId(nodeId)}` };
 }
 
+/** An endpoint may have thousands of ports, which share one text. */
+let lastComment = { networkId: '', endpointId: '', text: '' };
+
 /** Short ids: nft allows 127 characters. */
-function endpointComment(entry: PortEntry | OpenPortEntry): string {
-  return `network ${shortId(entry.networkId)} endpoint ${shortId(entry.endpointId)}`;
+function endpointComment({ networkId, endpointId }: PortEntry | OpenPortEntry): string {
+  if (lastComment.endpointId !== endpointId || lastComment.networkId !== networkId) {
+    lastComment = { networkId, endpointId, text: `network ${shortId(networkId)} endpoint ${shortId(endpointId)}` };
+  }
+  return lastComment.text;
 }
 
 function checkPorts(...ports: readonly number[]): void {

@@ -60,6 +60,7 @@ export function hostPortDeps(ns?: NetnsHandle): HostPortDeps {
 
 const ANY_V4 = parseIp('0.0.0.0');
 const ANY_V6 = parseIp('::');
+const WILDCARDS: readonly Ip[] = [ANY_V4, ANY_V6];
 
 /** A port that is held: one socket, which may stand for the wildcards of both families. */
 interface Holding {
@@ -77,8 +78,7 @@ interface Holding {
  */
 export class HostPortAllocator implements PortAllocator {
   readonly #deps: HostPortDeps;
-  readonly #table = new PortTable();
-  readonly #held = new Map<string, Holding>();
+  readonly #table = new PortTable<Holding>();
   readonly #next = new Map<Protocol, number>();
   #descriptorLimit: number | undefined;
 
@@ -110,7 +110,7 @@ export class HostPortAllocator implements PortAllocator {
   takeSocket(
     port: Pick<PublishedPort, 'protocol' | 'hostIp' | 'hostPort'>,
   ): { readonly fd: number; readonly family: IpFamily } | undefined {
-    const held = this.#held.get(holdingKey(port.protocol, port.hostIp, port.hostPort));
+    const held = this.#table.find(port.protocol, port.hostIp, port.hostPort);
     if (held === undefined) return undefined;
     const family = held.ips.some((ip) => familyOf(ip) === 6) ? 6 : 4;
     try {
@@ -125,7 +125,7 @@ export class HostPortAllocator implements PortAllocator {
 
   #holdOne(request: PortRequest): Holding {
     const { protocol, containerPort, hostIp, hostPorts } = request;
-    const ips = hostIp === undefined ? [ANY_V4, ANY_V6] : [hostIp];
+    const ips = hostIp === undefined ? WILDCARDS : [hostIp];
     if (hostPorts !== undefined && hostPorts.first === hostPorts.last) {
       return this.#bind({ protocol, containerPort, ips, port: hostPorts.first });
     }
@@ -146,14 +146,12 @@ export class HostPortAllocator implements PortAllocator {
   }
 
   #bind(wanted: Omit<Holding, 'socket'>): Holding {
-    const { protocol, ips, port } = wanted;
-    const busy = ips.find((ip) => !this.#table.isFree(protocol, ip, port));
+    const { protocol, containerPort, port } = wanted;
+    const busy = wanted.ips.find((ip) => !this.#table.isFree(protocol, ip, port));
     if (busy !== undefined) throw alreadyAllocated({ protocol, ip: busy, port });
-    const holding = { ...wanted, ...this.#open(wanted) };
-    for (const ip of holding.ips) {
-      this.#table.add(protocol, ip, port);
-      this.#held.set(holdingKey(protocol, ip, port), holding);
-    }
+    const { ips, socket } = this.#open(wanted);
+    const holding: Holding = { protocol, ips, port, containerPort, socket };
+    this.#table.add(holding);
     return holding;
   }
 
@@ -206,7 +204,7 @@ export class HostPortAllocator implements PortAllocator {
     for (const ports of mappings) {
       const [first] = ports;
       if (first === undefined) continue;
-      const ips = ports.map((port) => port.hostIp);
+      const ips = ports.length === 1 ? [first.hostIp] : WILDCARDS;
       try {
         holdings.push(this.#bind({ ...first, ips, port: first.hostPort }));
       } catch (error) {
@@ -253,12 +251,9 @@ export class HostPortAllocator implements PortAllocator {
   }
 
   #release(holdings: readonly Holding[]): void {
-    for (const { protocol, ips, port, socket } of holdings) {
-      for (const ip of ips) {
-        this.#table.remove(protocol, ip, port);
-        this.#held.delete(holdingKey(protocol, ip, port));
-      }
-      if (!socket.closed) socket.close();
+    for (const holding of holdings) {
+      this.#table.remove(holding);
+      if (!holding.socket.closed) holding.socket.close();
     }
   }
 }
@@ -268,10 +263,6 @@ type Mapping = readonly PublishedPort[];
 
 function publishedBy({ protocol, containerPort, ips, port }: Holding): Mapping {
   return ips.map((hostIp) => ({ protocol, containerPort, hostIp, hostPort: port }));
-}
-
-function holdingKey(protocol: Protocol, ip: Ip, port: number): string {
-  return `${protocol} ${ip} ${port}`;
 }
 
 /** Another port of the range may do. */
