@@ -52,7 +52,7 @@ export class UpstreamSocket {
     this.#socket.on('error', () => this.#refused());
     this.#socket.on('message', (packet) => {
       this.#take(packet);
-      this.#drain();
+      if (this.#awaited > 0) this.#drain();
     });
     this.#socket.bind({ fd });
     // What is awaited has its time limits, which keep the process alive.
