@@ -15,6 +15,26 @@ import {
 /** Three hosts, each with a member of etcd; nobody waits longer than this for a host that is dead. */
 const PRESENCE = ['discovery.heartbeat=1', 'discovery.ttl=3'];
 
+/** What the clocks of the hosts' daemons show beside the time: they are hours apart all the while. */
+const HOURS_OFF = [0, 5, -3] as const;
+
+function clockOff(hours: number): Readonly<Record<string, string>> {
+  const script = `
+    const off = ${hours} * 3_600_000;
+    const Right = Date;
+    globalThis.Date = class Date extends Right {
+      constructor(...given) {
+        if (given.length === 0) super(Right.now() + off);
+        else super(...given);
+      }
+      static now() {
+        return Right.now() + off;
+      }
+    };
+    Object.defineProperty(performance, 'timeOrigin', { value: performance.timeOrigin + off });`;
+  return hours === 0 ? {} : { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(script)}` };
+}
+
 const undo = new AsyncDisposableStack();
 let etcd: TestEtcd;
 let hosts: readonly [Engine, Engine, Engine];
@@ -28,7 +48,9 @@ before(async () => {
     '--cluster-advertise=eth0',
     ...PRESENCE.map((option) => `--cluster-store-opt=${option}`),
   ];
-  hosts = await Promise.all([startEngine({ lan, args }), startEngine({ lan, args }), startEngine({ lan, args })]);
+  const [a, b, c] = HOURS_OFF.map((hours) => startEngine({ lan, args, env: clockOff(hours) }));
+  assert.ok(a && b && c);
+  hosts = await Promise.all([a, b, c]);
   for (const engine of hosts) undo.use(engine);
 });
 after(() => undo.disposeAsync());
@@ -50,6 +72,29 @@ async function assertReaches(engine: Engine, container: string, name: string): P
 async function assertUnknown(engine: Engine, container: string, name: string): Promise<void> {
   const { stdout } = await attempt(engine, `exec ${container} busybox nslookup ${name}`);
   assert.doesNotMatch(stdout, /Name:/);
+}
+
+async function assertUnreached(engine: Engine, container: string, address: string): Promise<void> {
+  assert.notEqual((await attempt(engine, `exec ${container} ping -c 1 -W 1 ${address}`)).code, 0);
+}
+
+/** Only the members of etcd on these two still hear each other. */
+async function cutFromEachOther({ host }: Engine, { host: other }: Engine): Promise<AsyncDisposable> {
+  const rules = [
+    'add table inet apart',
+    ...['input', 'output'].flatMap((hook) => [
+      `add chain inet apart ${hook} { type filter hook ${hook} priority -500; }`,
+      `add rule inet apart ${hook} ip ${hook === 'input' ? 'saddr' : 'daddr'} ${other.address} ip protocol != tcp drop`,
+    ]),
+  ];
+  await host.ok(['nft', rules.join('; ')]);
+  let cut = true;
+  return {
+    [Symbol.asyncDispose]: async () => {
+      if (cut) await host.ok(['nft', 'delete table inet apart']);
+      cut = false;
+    },
+  };
 }
 
 /** Nothing between this host and etcd, not even the member that is on it. */
@@ -78,6 +123,12 @@ describe('three hosts of a cluster, each with a member of its etcd', () => {
     await on(a, 'network rm probe');
     // All nodes are in the packet filter of each.
     clean = await Promise.all(hosts.map(({ host }) => snapshot(host)));
+  });
+
+  test('have clocks that are hours apart', async () => {
+    const clocks = await Promise.all(hosts.map((engine) => on(engine, 'info -f {{.SystemTime}}')));
+    const off = clocks.map((clock) => Math.round((Date.parse(clock) - Date.now()) / 3_600_000) + 0);
+    assert.deepEqual(off, HOURS_OFF);
   });
 
   test('make one network where two make it at once', async () => {
@@ -112,6 +163,38 @@ describe('three hosts of a cluster, each with a member of its etcd', () => {
     await on(a, 'rm -f after');
     leader.start();
     await etcd.ready();
+  });
+
+  test('go on where two are cut off from each other and reach etcd and the third, and have it all back without a restart', async () => {
+    const [a, b, c] = hosts;
+    const addresses = await Promise.all(hosts.map((engine, at) => addressOf(engine, `web${at}`)));
+    const pids = hosts.map(({ daemon }) => daemon.pid);
+    await using heal = await cutFromEachOther(a, b);
+    await assertUnreached(a, 'web0', addresses[1] ?? '');
+    await assertUnreached(b, 'web1', addresses[0] ?? '');
+    for (const other of ['web0', 'web1']) await assertReaches(c, 'web2', other);
+    for (const [engine, name] of [
+      [a, 'web0'],
+      [b, 'web1'],
+    ] as const)
+      await assertReaches(engine, name, 'web2');
+    // Nobody is dead: names are answered, and who joins is known to all.
+    await web(a, 'apart');
+    await eventually(() => assertReaches(c, 'web2', 'apart'));
+    await eventually(async () => assert.match(await on(b, 'exec web1 busybox nslookup apart'), /Address.*10\./));
+    await heal[Symbol.asyncDispose]();
+    await eventually(() => assertReaches(a, 'web0', 'web1'));
+    await eventually(() => assertReaches(b, 'web1', 'apart'));
+    const now = await Promise.all(hosts.map((engine, at) => addressOf(engine, `web${at}`)));
+    assert.deepEqual([now, hosts.map(({ daemon }) => daemon.pid)], [addresses, pids]);
+    assert.ok(!addresses.includes(await addressOf(a, 'apart')));
+    await on(a, 'rm -f apart');
+    for (const [engine, name] of [
+      [b, 'web1'],
+      [c, 'web2'],
+    ] as const) {
+      await eventually(() => assertUnknown(engine, name, 'apart'));
+    }
   });
 
   test('go on where one is cut off from etcd, and agree when it is healed, also over what etcd has forgotten', async () => {
@@ -152,6 +235,53 @@ describe('three hosts of a cluster, each with a member of its etcd', () => {
     await c.daemon.start();
     await eventually(() => assertReaches(a, 'web0', 'web2'));
     await eventually(() => assertReaches(c, 'web2', 'web0'));
+  });
+
+  test('put back a network that somebody has deleted from etcd', async () => {
+    const [a, b] = hosts;
+    const id = await on(a, 'network inspect -f {{.Id}} net');
+    const key = (text: string): string => Buffer.from(text).toString('base64');
+    await etcd.members[0]?.post('kv/deleterange', { key: key('faults/'), range_end: key('faults0') });
+    await eventually(() => web(b, 'again'));
+    await eventually(() => assertReaches(a, 'web0', 'again'));
+    assert.equal(await on(b, 'network inspect -f {{.Id}} net'), id);
+    await on(b, 'rm -f again');
+  });
+
+  test('follow one to another address, with all that it has, and back', async () => {
+    const [a, , c] = hosts;
+    const container = await addressOf(c, 'web2');
+    const before = c.host.address;
+    const moved = '10.99.0.13';
+    for (const [from, to] of [
+      [before, moved],
+      [moved, before],
+    ] as const) {
+      await c.daemon.stop();
+      // The first one counts; its member of etcd stays where it was.
+      const all = [...new Set([to, before])];
+      await c.host.ok([
+        'sh',
+        '-ec',
+        `ip -4 addr flush dev eth0
+        ${all.map((address) => `ip addr add ${address}/24 dev eth0`).join('\n')}
+        ip route add default via ${TestLan.address}`,
+      ]);
+      await c.daemon.start();
+      await eventually(() => assertReaches(a, 'web0', 'web2'));
+      await eventually(() => assertReaches(c, 'web2', 'web0'));
+      for (const { host } of hosts.slice(0, 2)) {
+        await eventually(async () => {
+          const nodes = await host.ok(['nft', 'list', 'set', 'inet', 'fairway', 'nodes4']);
+          assert.match(nodes, new RegExp(`\\b${to.replaceAll('.', '\\.')}\\b`));
+          assert.doesNotMatch(nodes, new RegExp(`\\b${from.replaceAll('.', '\\.')}\\b`));
+          const entries = await host.ok(['bridge', 'fdb', 'show']);
+          assert.match(entries, new RegExp(`dst ${to.replaceAll('.', '\\.')} `));
+          assert.doesNotMatch(entries, new RegExp(`dst ${from.replaceAll('.', '\\.')} `));
+        });
+      }
+      assert.equal(await addressOf(c, 'web2'), container);
+    }
   });
 
   test('leave nothing behind', async () => {

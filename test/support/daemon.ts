@@ -14,16 +14,24 @@ export class Daemon {
   readonly host: TestHost;
   /** What the next start runs: this repository's, unless a test installs another. */
   program = FAIRWAYD;
-  readonly #args: readonly string[];
+  /** Of the next start. */
+  args: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
 
-  private constructor(host: TestHost, args: readonly string[]) {
+  private constructor(host: TestHost, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.host = host;
-    this.#args = args;
+    this.args = args;
+    this.#env = env;
   }
 
-  static async start(host: TestHost, args: readonly string[] = []): Promise<Daemon> {
-    const daemon = new Daemon(host, args);
+  /** `env`: of its process, beside what there is. */
+  static async start(
+    host: TestHost,
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Daemon> {
+    const daemon = new Daemon(host, args, env);
     await daemon.start();
     return daemon;
   }
@@ -44,9 +52,9 @@ export class Daemon {
 
   async start(): Promise<void> {
     const log = openSync(join(this.host.directory, 'daemon.log'), 'a');
-    const command = [this.program, '--cgroup-parent', this.host.cgroup, ...this.#args];
+    const command = [this.program, '--cgroup-parent', this.host.cgroup, ...this.args];
     const [program = '', ...args] = this.host.inside(command);
-    const child = spawn(program, args, { stdio: ['ignore', log, log] });
+    const child = spawn(program, args, { stdio: ['ignore', log, log], env: { ...process.env, ...this.#env } });
     closeSync(log);
     this.#child = child;
     const ended = once(child, 'exit').then(([code]) => {

@@ -22,6 +22,8 @@ export interface Client {
 
 export interface EngineOptions {
   readonly args?: readonly string[];
+  /** Of the daemon's process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Where the host is put, with others; absent: on one of its own. */
   readonly lan?: TestLan;
   /** Images to load; default one `busybox:latest`. */
@@ -50,7 +52,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
     const lan = options.lan ?? undo.use(await TestLan.start());
     const host = undo.use(await TestHost.start(lan));
     await options.prepare?.(host);
-    const daemon = undo.use(await Daemon.start(host, options.args));
+    const daemon = undo.use(await Daemon.start(host, options.args, options.env));
     const engine = {
       lan,
       host,

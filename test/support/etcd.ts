@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, cpSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -148,7 +148,7 @@ export class EtcdMember {
     const peers = `http://${host(address)}:${peerPort}`;
     const [program = '', ...args] = inside([
       ETCD,
-      ...['--name', this.name, '--data-dir', join(this.#directory, this.name)],
+      ...['--name', this.name, '--data-dir', this.#data],
       ...['--listen-client-urls', clients, '--advertise-client-urls', clients],
       ...['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
       ...['--initial-cluster', initial, '--initial-cluster-token', this.#directory],
@@ -160,6 +160,17 @@ export class EtcdMember {
     const log = openSync(this.#log, 'a');
     this.#child = spawn(program, args, { stdio: ['ignore', log, log] });
     closeSync(log);
+  }
+
+  /** While it does not run: puts its data aside. */
+  backUp(): void {
+    cpSync(this.#data, `${this.#data}.backup`, { recursive: true });
+  }
+
+  /** While it does not run: its data are those that were put aside. */
+  restore(): void {
+    rmSync(this.#data, { recursive: true });
+    cpSync(`${this.#data}.backup`, this.#data, { recursive: true });
   }
 
   async kill(): Promise<void> {
@@ -195,8 +206,17 @@ export class EtcdMember {
 
   /** By etcd's JSON gateway; from where the member is. */
   async post<T>(path: string, body: object): Promise<T> {
-    const { inside } = this.#options;
-    const url = `http://${this.endpoint}/v3/${path}`;
+    const { inside, tls } = this.#options;
+    const url = `${tls ? 'https' : 'http'}://${this.endpoint}/v3/${path}`;
+    if (inside !== undefined && tls !== undefined) {
+      const script = `const { readFileSync } = require('node:fs');
+        const [ca, cert, key] = ${JSON.stringify([tls.caFile, tls.certFile, tls.keyFile])}.map((file) => readFileSync(file));
+        require('node:https').request(${JSON.stringify(url)}, { method: 'POST', ca, cert, key }, (response) => {
+          response.pipe(process.stdout);
+          process.exitCode = response.statusCode === 200 ? 0 : 1;
+        }).end(${JSON.stringify(JSON.stringify(body))})`;
+      return JSON.parse(await ok(inside([process.execPath, '-e', script]))) as T;
+    }
     if (inside !== undefined) {
       const script = `fetch(${JSON.stringify(url)},{method:'POST',body:${JSON.stringify(JSON.stringify(body))}})
         .then(async (r)=>{process.stdout.write(await r.text());process.exitCode=r.ok?0:1})`;
@@ -209,6 +229,10 @@ export class EtcdMember {
     });
     if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
+  }
+
+  get #data(): string {
+    return join(this.#directory, this.name);
   }
 
   get #log(): string {

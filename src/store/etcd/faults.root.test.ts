@@ -231,6 +231,44 @@ describe('a store on one member', () => {
   });
 });
 
+describe('a store that is put back to a backup', () => {
+  it('tells what is otherwise, and goes on telling', async () => {
+    await using etcd = await TestEtcd.start(1);
+    const [member] = etcd.members;
+    assert.ok(member);
+    const store = await open(etcd.endpoints, 'backup');
+    const now = new Map<string, unknown>();
+    await store.follow('n/', ({ key, value }) => (value === undefined ? now.delete(key) : now.set(key, value)));
+    const reachable: boolean[] = [];
+    store.onReachable((is) => reachable.push(is));
+    await store.put('n/kept', 1);
+    await store.put('n/deleted', 1);
+    await member.kill();
+    member.backUp();
+    member.start();
+    await eventually(() => store.put('n/late', 1));
+    await store.put('n/kept', 2);
+    await store.delete('n/deleted');
+    // Revisions that its followers have heard of, and that will be others'.
+    for (let at = 0; at < 20; at += 1) await store.put('n/late', at);
+    await eventually(() => assert.deepEqual([...now.keys()].sort(), ['n/kept', 'n/late']));
+    await member.kill();
+    member.restore();
+    member.start();
+    await eventually(() =>
+      assert.deepEqual([...now].sort(), [
+        ['n/deleted', 1],
+        ['n/kept', 1],
+      ]),
+    );
+    await eventually(() =>
+      assert.deepEqual([store.reachable, reachable.at(-1), reachable.includes(false)], [true, true, true]),
+    );
+    await store.put('n/after', 1);
+    await eventually(() => assert.equal(now.get('n/after'), 1));
+  });
+});
+
 describe('a store that asks who one is', () => {
   it('is told, also after it forgot; who is refused hears why', async () => {
     await using etcd = await TestEtcd.start(1);

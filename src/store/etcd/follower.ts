@@ -11,6 +11,8 @@ export interface FollowerDeps {
   readonly keys: Keys;
   readonly clock: Clock;
   readonly log: Log;
+  /** The store is as it was before something that was told of. */
+  readonly onWentBack: () => void;
 }
 
 const LOOK_LONGEST_MS = 5_000;
@@ -89,9 +91,18 @@ export class Follower implements Watcher {
     this.#looking.ask();
   }
 
+  wentBack(): void {
+    this.#looking.ask();
+  }
+
   async #look(): Promise<boolean> {
     const listing = await this.#deps.records.list(this.#prefix);
     if (this.#ended) return true;
+    if (listing.revision < this.#next - 1) {
+      // The same revisions may mean something else now.
+      for (const key of this.#known.keys()) this.#known.set(key, 0);
+      this.#deps.onWentBack();
+    }
     if (this.#silent) for (const { key, revision } of listing.records) this.#known.set(key, revision);
     else this.#tellDifference(listing);
     this.#silent = false;

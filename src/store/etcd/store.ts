@@ -52,7 +52,9 @@ export class EtcdStore implements ClusterStore {
     this.#records = new Records(link, keys);
     this.#watches = new Watches({ link, clock, log });
     this.#leases = new Leases({ link, keys, clock, ...(deps.monotonicMs && { monotonicMs: deps.monotonicMs }) });
-    const followerDeps = { records: this.#records, watches: this.#watches, keys, clock, log };
+    const onWentBack = (): void =>
+      link.lost(new Error('it has older records than before, as after a backup was put back'));
+    const followerDeps = { records: this.#records, watches: this.#watches, keys, clock, log, onWentBack };
     this.#follower = (view, listener) => new Follower(followerDeps, view, listener);
   }
 

@@ -15,6 +15,8 @@ export interface Watcher {
   progressed(revision: number): void;
   /** What it has not heard of is no longer known: it must look what is there. It is watched no more. */
   compacted(): void;
+  /** The member knows of less than it has heard of: it must look what is there. It is watched no more. */
+  wentBack(): void;
 }
 
 export interface WatchesDeps {
@@ -89,7 +91,15 @@ export class Watches {
       this.#cancelled(message, watcher);
       return;
     }
-    if (watcher === undefined || message.created) return;
+    if (watcher === undefined) return;
+    if (message.created) {
+      // A member that is only behind is asked in vain; one whose data was replaced by older would never tell.
+      if (Number(message.header.revision) < watcher.next - 1) {
+        this.remove(watcher);
+        watcher.wentBack();
+      }
+      return;
+    }
     if (message.events.length > 0) watcher.changed(message.events);
     // Answers to a question about progress (watch -1) are no promise before etcd 3.4.25; what comes by itself is one.
     else watcher.progressed(Number(message.header.revision));

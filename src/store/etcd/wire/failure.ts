@@ -107,11 +107,16 @@ export function isAuthOff(error: unknown): boolean {
 export function reasonOf(error: unknown): string {
   if (!isStatus(error)) return messageOf(error);
   if (error.code === GRPC.DEADLINE_EXCEEDED) return 'it does not answer';
-  return error.details
-    .replace(/^no connection established\. last error: /i, '')
-    .replace(/\. resolution note:.*$/is, '')
-    .replace(/^(?:error: )+/i, '')
-    .replace(/^etcdserver: /, '');
+  return (
+    error.details
+      .replace(/^no connection established\. last error: /i, '')
+      .replace(/\. resolution note:.*$/is, '')
+      // OpenSSL's reason without the place in its source, and without when it was.
+      .replace(/\w+:error:\w+:[^:\n]*:[^:\n]*:([^:\n]+):[^\n]*\n?/g, '$1')
+      .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '')
+      .replace(/^(?:error: )+/i, '')
+      .replace(/^etcdserver: /, '')
+  );
 }
 
 export function unreachable(endpoints: readonly string[], error: unknown): FairwayError {
