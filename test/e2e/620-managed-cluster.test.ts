@@ -14,6 +14,8 @@ import {
   TestLan,
 } from '../support/index.ts';
 
+/** By which our routes are known (`src/model/marks.ts`). */
+const ROUTE_MARK = 70;
 const undo = new AsyncDisposableStack();
 const engines: Engine[] = [];
 const clean: Snapshot[] = [];
@@ -152,6 +154,15 @@ describe('a cluster without an etcd of one’s own', () => {
     await said(1, 'leave');
     await eventually(async () => assert.match(await said(0, 'status'), /Members of the store: 1\n/));
     await said(0, 'leave', '--force');
+    await assertNothingLeft();
+  });
+
+  test('leaves no route of direct routing to the next daemon, should one be killed on the way', async () => {
+    const [{ host, daemon }] = [engine(0)];
+    await daemon.stop();
+    await host.ok(['ip', 'route', 'add', 'unreachable', '10.77.0.0/16', 'proto', String(ROUTE_MARK)]);
+    await daemon.start();
+    await eventually(async () => assert.doesNotMatch(await host.ok(['ip', 'route']), /10\.77/));
     await assertNothingLeft();
   });
 });
