@@ -481,24 +481,6 @@ describe('a node of a cluster', () => {
     await a.cluster.createNetwork(planOf('one'));
   });
 
-  it('says when it takes part, unless somebody waits no longer', async () => {
-    const simulation = new Simulation();
-    const a = simulation.newNode('a');
-    a.store.cut();
-    await a.start();
-    const impatient = new AbortController();
-    const given = assert.rejects(a.cluster.takesPart(impatient.signal), { message: 'enough' });
-    const told = a.cluster.takesPart(new AbortController().signal);
-    impatient.abort(new Error('enough'));
-    await given;
-    assert.equal(a.cluster.reachable, false);
-    a.store.heal();
-    await simulation.clock.advance(1000);
-    await told;
-    assert.equal(a.cluster.reachable, true);
-    await a.cluster.takesPart(new AbortController().signal);
-  });
-
   it('refuses a store of another schema, saying what to do, and touches nothing', async () => {
     const simulation = new Simulation();
     const a = simulation.newNode('a');
@@ -506,9 +488,6 @@ describe('a node of a cluster', () => {
     await a.start();
     await simulation.clock.advance(60_000);
     assert.match(a.cluster.problem ?? '', /schema version 7, this program knows version 1/);
-    const told = assert.rejects(a.cluster.takesPart(new AbortController().signal), { code: 'cluster_schema' });
-    await simulation.clock.advance(10_000);
-    await told;
     await assert.rejects(a.cluster.createNetwork(planOf('one')), { code: 'cluster_schema' });
     assert.equal((await a.store.list('')).length, 1);
   });
