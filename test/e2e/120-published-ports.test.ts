@@ -45,6 +45,9 @@ const ASK = `const s = require('dgram').createSocket('udp4'); const [host, port]
   setInterval(() => s.send('hello', Number(port), host), 200);
   s.once('message', (data) => { process.stdout.write(data); process.exit(0); });`;
 
+const STAY = `const [host, port] = process.argv.slice(1);
+  require('net').connect({ host, port }, () => process.stdout.write('on')).resume().on('close', () => process.stdout.write(', off'));`;
+
 describe('published ports', () => {
   test('are reached from outside, from the host by both addresses, and from containers by the host address', async () => {
     const { docker, lan, host } = engine;
@@ -143,6 +146,25 @@ describe('published ports', () => {
     await docker('run', '-d', '--name', 'web', '-p', '8080:80', 'web');
     assert.match(await host.ok(fetch('http://[::1]:8080')), /root/);
     assert.match(await lan.ok(fetch(`http://[${host.address6}]:8080`)), /root/);
+    await docker('rm', '-f', 'web');
+    await assertUnchanged(host, clean);
+  });
+
+  test('relayed connections end with the daemon, and are taken again by the next', async () => {
+    const { daemon, docker, host } = engine;
+    await docker('run', '-d', '--name', 'web', '-p', '8080:80', 'web');
+    const [program = '', ...args] = host.inside([process.execPath, '-e', STAY, '::1', '8080']);
+    const client = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const said: string[] = [];
+    client.stdout.setEncoding('utf8').on('data', (text: string) => said.push(text));
+    await eventually(() => assert.equal(said.join(''), 'on'));
+    assert.match(await host.ok(fetch('http://[::1]:8080')), /root/);
+    const ended = once(client, 'exit');
+    assert.equal(await daemon.stop(), 0);
+    await ended;
+    assert.equal(said.join(''), 'on, off');
+    await daemon.start();
+    assert.match(await host.ok(fetch('http://[::1]:8080')), /root/);
     await docker('rm', '-f', 'web');
     await assertUnchanged(host, clean);
   });

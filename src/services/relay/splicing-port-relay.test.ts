@@ -16,7 +16,7 @@ import { openUdpRelay } from './udp-relay.ts';
 
 /** A loopback address that no other process has reason to use, so that a free port stays free. */
 const LOOPBACK = parseIp(`127.99.${(process.pid >> 8) & 0xff}.${(process.pid & 0x7f) + 1}`);
-const timeout = 30_000;
+const timeout = 120_000;
 
 function relayed(hostPort: number, targetPort: number, protocol: Protocol = 'tcp'): RelayedPort {
   return {
