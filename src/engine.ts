@@ -113,6 +113,10 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   undo.defer(() => membership.close());
   phases.done('store');
 
+  // It answers while networks are opened.
+  const connecting = connectContainerd(options, undo, log);
+  // Whoever needs it is told.
+  connecting.catch(() => {});
   const { networking, link, firewall, seal, foreignRules, resolver, hostServers, pools, drivers } =
     await openNetworking(options, { id, store, events, clock, log, cluster: membership.current }, undo);
   const { networks, sandboxes } = networking;
@@ -120,8 +124,9 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   // Containers.
   const { dataRoot, execRoot } = options;
   const logOptions = { dataRoot, execRoot, ...pick(options.containers) };
+  // Not before: should networks fail to open, the log holder of the daemon before goes on.
   const [containerd, holder] = await Promise.all([
-    connectContainerd(options, undo, log),
+    connecting,
     LogHolder.takeOver({ ...logOptions, store: storePath }).then((one) => undo.use(one)),
   ]);
   seal.keptBy((socketFd) => holder.keep('seal', [socketFd]));
@@ -146,18 +151,20 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   images.events.on(({ action, id: imageId, name }) =>
     events.publish({ type: 'image', action, id: imageId, attributes: { name } }),
   );
+  let resolving: Promise<void> | undefined;
   await parts.restore({
     tasks,
     networks: async (alive) => {
       phases.done('records');
       await networking.start(alive);
       phases.done('networks');
+      // The one before answers until this one does; nobody need wait for it to begin.
+      resolving = resolver.start();
+      resolving.catch(() => {});
     },
   });
   holder.forgetFound();
   phases.done('containers');
-  await resolver.start();
-  phases.done('resolver');
   // It may have changed while no daemon was there.
   parts.followResolvConf();
   hostServers.changes.on(() => parts.followResolvConf());
@@ -190,6 +197,7 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
   });
   // Whoever goes in or out of a cluster comes to an end first.
   undo.defer(() => membership.close());
+  let closing = false;
   const running = undo.move();
   phases.done('api');
   return {
@@ -199,12 +207,17 @@ export async function startEngine(options: EngineOptions, log: Log): Promise<Eng
     settle: async () => {
       phases.done('listen');
       phases.log(log, 'clients are served');
+      await resolving?.catch((error) => {
+        // Told to end meanwhile, it need not.
+        if (!closing) throw error;
+      });
       await settle({ parts, networking, reconciler, foreignRules, log });
       phases.done('settle');
       phases.log(log, 'everything is settled');
     },
     configureRegistry: (next) => registry.configure(next),
     close: async () => {
+      closing = true;
       api.close();
       await running.disposeAsync();
     },
