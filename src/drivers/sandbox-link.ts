@@ -1,4 +1,4 @@
-import { type Cidr, familyOf, type Ip, invalid, type Mac, messageOf } from '../base/index.ts';
+import { type Cidr, familyOf, type Ip, invalid, type Mac, messageOf, newId } from '../base/index.ts';
 import {
   isErrno,
   type Link,
@@ -99,12 +99,32 @@ export function makeSandboxLink(
   using ns = openNetns(spec.sandboxPath);
   using rtnl = Rtnl.open(ns);
   using undo = new DisposableStack();
-  const { index } = create({ name: spec.ifname, targetNetns: ns });
+  const { index } = createNamed(rtnl, spec.ifname, (name) => create({ name, targetNetns: ns }));
   undo.defer(() => rtnl.links.delete(index));
   rtnl.links.set(index, { alias: endpointMark(spec.endpointId) });
   const [addresses, slaac] = [addressesOf(spec), usesSlaac(spec)];
   setUpSandboxLink(ns, { ifname: spec.ifname, addresses, slaac, sysctls: options.sysctls });
   undo.move();
+}
+
+/**
+ * Linux 6.1 refuses a name that a link of the host has, although it is to be elsewhere: as a rule the parent's, which is called
+ * `eth0`, too. There the link gets its name in the sandbox, after another one.
+ */
+function createNamed(rtnl: Rtnl, ifname: string, create: (name: string) => Link): Link {
+  try {
+    return create(ifname);
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+  }
+  const link = create(`fwm${newId().slice(0, 12)}`);
+  try {
+    rtnl.links.set(link.index, { name: ifname });
+  } catch (error) {
+    rtnl.links.delete(link.index);
+    throw error;
+  }
+  return link;
 }
 
 /** Gratuitous ARP and unsolicited neighbour advertisement for the endpoint's addresses, from inside the sandbox. */
