@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Clock, type Log, messageOf, silentLog } from '../base/index.ts';
+import { type Cidr, type Clock, type Log, messageOf, silentLog } from '../base/index.ts';
 import { isErrno, type Link, type Rtnl } from '../kernel/index.ts';
 
 export interface DiscardedLinksDeps {
@@ -21,18 +21,26 @@ export function discardedName(): { readonly name: string; readonly group: number
   return { name: `fwx${randomBytes(5).toString('hex')}`, group: GROUP };
 }
 
-/** Out of use: down, without master and addresses, its name and its mark free for another. Gone already is fine. */
-export function putOutOfUse(rtnl: Rtnl, link: Link): void {
-  try {
-    rtnl.links.set(link.index, { up: false, masterIndex: 0 });
-    // A mark would make it somebody's again.
-    rtnl.links.set(link.index, { ...discardedName(), alias: '' });
-    // A port of a bridge has none.
-    if (link.masterIndex !== undefined) return;
-    for (const address of rtnl.addresses.list(link.index)) rtnl.addresses.remove(link.index, address.cidr);
-  } catch (error) {
-    if (!isErrno(error, 'ENODEV')) throw error;
+/**
+ * Out of use: down, without these addresses, its name and its mark free for another. A port leaves its bridge only if it is asked
+ * to: the kernel waits for other processors then, and else when the link is deleted. Gone already is fine, and said by false.
+ */
+export function putOutOfUse(
+  rtnl: Rtnl,
+  { index }: Pick<Link, 'index'>,
+  { addresses, release = false }: { readonly addresses: readonly Cidr[]; readonly release?: boolean },
+): boolean {
+  const batch = rtnl.batch();
+  batch.setLink(index, { up: false, ...(release ? { masterIndex: 0 } : {}) });
+  // A mark would make it somebody's again.
+  batch.setLink(index, { ...discardedName(), alias: '' });
+  for (const cidr of addresses) batch.removeAddress(index, cidr);
+  for (const { error } of batch.run(`put link ${index} out of use`)) {
+    if (isErrno(error, 'ENODEV')) return false;
+    // Those of IPv6 have gone as it went down.
+    if (!isErrno(error, 'EADDRNOTAVAIL')) throw error;
   }
+  return true;
 }
 
 /**
@@ -61,7 +69,10 @@ export class DiscardedLinks implements Disposable {
    * seen in a sandbox, so it goes soon.
    */
   discard(link: Link, { seen = false }: { readonly seen?: boolean } = {}): void {
-    putOutOfUse(this.#rtnl, link);
+    const isPort = link.masterIndex !== undefined;
+    const addresses = isPort ? [] : this.#rtnl.addresses.list(link.index).map(({ cidr }) => cidr);
+    // Many that go together, which is what waits longer, would keep others from the lock of links for as long.
+    putOutOfUse(this.#rtnl, link, { addresses, release: isPort && !seen });
     this.#waiting += 1;
     this.#seen ||= seen;
     if (this.#seen || this.#waiting >= MAX_WAITING) this.#schedule(SOON_MS);

@@ -19,6 +19,8 @@ import { acceptRouterAdvertisements, ignoreRouterAdvertisements } from './router
 
 export interface SandboxLink {
   readonly ifname: string;
+  /** Where the kernel says so already, as for the far end of a pair; else it is asked. */
+  readonly index?: number | undefined;
   readonly addresses: readonly Cidr[];
   readonly sysctls: EndpointOptions['sysctls'];
   /** Its IPv6 addresses are what routers of the link advertise. */
@@ -48,8 +50,8 @@ export function setUpSandboxLink(ns: NetnsHandle, link: SandboxLink): void {
 /** In the namespace that the thread is in. */
 function setUpLink(link: SandboxLink): void {
   using rtnl = Rtnl.open();
-  const found = rtnl.links.get(link.ifname);
-  if (found === undefined) throw new Error(`cannot set up link "${link.ifname}": it is not in the sandbox`);
+  const index = link.index ?? rtnl.links.get(link.ifname)?.index;
+  if (index === undefined) throw new Error(`cannot set up link "${link.ifname}": it is not in the sandbox`);
   const hasIpv6 = link.addresses.some((cidr) => familyOf(cidr.ip) === 6);
   if (link.slaac === true) {
     acceptRouterAdvertisements(link.ifname);
@@ -59,9 +61,10 @@ function setUpLink(link: SandboxLink): void {
     ipv6Settings(link.ifname, hasIpv6);
   }
   // The kernel tells the neighbours as the link comes up.
-  rtnl.links.set(found.index, { arpNotify: true });
-  for (const cidr of link.addresses) rtnl.addresses.add(found.index, cidr, { noDad: true });
-  rtnl.links.set(found.index, { up: true });
+  const batch = rtnl.batch().setLink(index, { arpNotify: true });
+  for (const cidr of link.addresses) batch.addAddress(index, cidr, { noDad: true });
+  const [failure] = batch.setLink(index, { up: true }).run(`set up link "${link.ifname}"`);
+  if (failure !== undefined) throw failure.error;
   for (const setting of link.sysctls) applySetting(setting);
 }
 

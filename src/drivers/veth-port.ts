@@ -4,6 +4,7 @@ import type { Attachment, AttachSpec } from '../model/index.ts';
 import { type DiscardedLinks, putOutOfUse } from './discarded-links.ts';
 import { ownerOf } from './marks.ts';
 import { ignoreRouterAdvertisements } from './router-advertisements.ts';
+import { addressesOf } from './sandbox-link.ts';
 
 export interface VethPort {
   /** Names of the end on the host, in the order in which to try them. */
@@ -33,7 +34,6 @@ export function createVethPort(
 ): Link {
   let taken: unknown;
   for (const name of port.hostNames) {
-    if (rtnl.links.get(name) !== undefined) continue;
     try {
       const made = rtnl.links.createVeth({
         name,
@@ -93,8 +93,7 @@ function releaseInside(spec: AttachSpec, host: Link): boolean {
     using rtnl = Rtnl.open(ns);
     const link = host.peerIndex === undefined ? undefined : rtnl.links.get(host.peerIndex);
     if (link?.kind !== 'veth' || link.peerIndex !== host.index) return false;
-    putOutOfUse(rtnl, link);
-    return true;
+    return putOutOfUse(rtnl, link, { addresses: addressesOf(spec) });
   } catch {
     // Whatever it was: the pair can still be deleted, which takes the daemon longer.
     return false;

@@ -32,7 +32,7 @@ import type { Networks } from './contract.ts';
 import { type AddressBook, guardsOf } from './endpoints/index.ts';
 import type { OurPart } from './global/index.ts';
 import type { SandboxHost } from './host/index.ts';
-import { drop, put } from './journal.ts';
+import { drop, put, THIS_BOOT } from './journal.ts';
 import { assertNotRemoving, findNetwork, GATEWAY_NETWORK, isPredefined } from './lookup.ts';
 import { gatewayNetworkRequest } from './predefined.ts';
 import {
@@ -110,7 +110,9 @@ export class NetworkManager implements Networks {
     this.#assertUnused(network);
     using _removal = state.startRemoval(id);
     if (network.record.scope === 'global') return await this.#removeGlobal(network.record);
-    await store.commit([drop.network(id), put.unfinished(id, { kind: 'network', network: network.record })]);
+    const begun = put.unfinished(id, { kind: 'network', network: network.record });
+    // The last commit syncs this one, too; until then a power cut, after which the kernel has nothing of it, leaves the network.
+    await store.commit([drop.network(id), begun], THIS_BOOT);
     await runAll(
       [
         () => firewall.apply({ remove: network.setup.firewall }),
@@ -195,8 +197,8 @@ export class NetworkManager implements Networks {
     const pools = this.#requestPools(id, { plan, driver }, undo);
     const created = String(this.#clock.nowNanos());
     const planned: NetworkRecord = { ...plan, id, created, pools };
-    await store.commit([put.unfinished(id, { kind: 'network', network: planned })]);
-    undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)])));
+    await store.commit([put.unfinished(id, { kind: 'network', network: planned })], THIS_BOOT);
+    undo.defer(() => (undo.failed ? undefined : store.commit([drop.unfinished(id)], THIS_BOOT)));
     undo.defer(() => driver?.removeNetwork(planned));
     const setup = (await driver?.createNetwork(planned)) ?? { firewall: [] };
     const record = setup.state === undefined ? planned : { ...planned, driverState: setup.state };

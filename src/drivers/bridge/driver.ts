@@ -114,7 +114,12 @@ export class BridgeDriver implements NetworkDriver {
     undo.defer(() => this.#rtnl.links.delete(host.index));
     this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId) });
     this.#settlePort(host, plan);
-    setUpSandboxLink(ns, { ifname: spec.ifname, addresses: plan.addresses, sysctls: plan.endpoint.sysctls });
+    setUpSandboxLink(ns, {
+      ifname: spec.ifname,
+      index: host.peerIndex,
+      addresses: plan.addresses,
+      sysctls: plan.endpoint.sysctls,
+    });
     // The host would tell it to take the short way, which is closed.
     if (plan.routes.length > 0) writeSysctl(['net', 'ipv6', 'conf', spec.ifname, 'accept_redirects'], 0, ns);
     undo.move();

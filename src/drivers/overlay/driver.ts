@@ -175,7 +175,12 @@ export class OverlayDriver implements NetworkDriver {
     const host = createVethPort(this.#rtnl, spec, { ...plan, place: { bridge, ns } });
     undo.defer(() => this.#rtnl.links.delete(host.index));
     this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId) });
-    setUpSandboxLink(ns, { ifname: spec.ifname, addresses: addressesOf(spec), sysctls: plan.endpoint.sysctls });
+    setUpSandboxLink(ns, {
+      ifname: spec.ifname,
+      index: host.peerIndex,
+      addresses: addressesOf(spec),
+      sysctls: plan.endpoint.sysctls,
+    });
     // Its address may have come from another node, of whose end we hear later: until it speaks, frames would go there.
     this.#rtnl.fdb.replace({ linkIndex: host.index, mac: plan.mac, master: true });
     if (direct) this.#direct.attached(spec);

@@ -112,7 +112,13 @@ export class TransparentDriver implements NetworkDriver {
     undo.defer(() => this.#rtnl.links.delete(host.index));
     this.#rtnl.links.set(host.index, { up: true, alias: endpointMark(spec.endpointId) });
     const [addresses, slaac] = [addressesOf(spec), usesSlaac(spec)];
-    setUpSandboxLink(ns, { ifname: spec.ifname, addresses, slaac, sysctls: plan.endpoint.sysctls });
+    setUpSandboxLink(ns, {
+      ifname: spec.ifname,
+      index: host.peerIndex,
+      addresses,
+      slaac,
+      sysctls: plan.endpoint.sysctls,
+    });
     undo.move();
     return attachment(spec, plan, host.name);
   }

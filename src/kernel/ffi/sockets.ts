@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { F_SETFL, F_SETOWN, F_SETSIG, O_ASYNC, O_NONBLOCK, SOCK_CLOEXEC } from './constants.ts';
-import { check, isErrno } from './errors.ts';
+import { check, lastErrno, SystemError } from './errors.ts';
 import { OwnedFd } from './fd.ts';
 import { libc } from './libc.ts';
 import { readInetAddress } from './socket-address.ts';
@@ -47,8 +47,7 @@ export function sendDatagram(fd: number, data: Uint8Array): void {
   for (;;) {
     // Safe: the kernel reads `length` bytes, and the length is the buffer's own.
     const sent = libc().send(fd, data, data.length, 0);
-    if (sent >= 0) return;
-    if (!retry(() => check(sent, 'send'))) return;
+    if (sent >= 0 || !wasInterrupted('send')) return;
   }
 }
 
@@ -78,7 +77,7 @@ export function receiveDatagram(fd: number, buffer: Uint8Array, flags: number): 
     // Safe: the kernel writes at most `length` bytes, and the length is the buffer's own.
     const received = libc().recv(fd, buffer, buffer.length, flags);
     if (received >= 0) return received;
-    if (!retry(() => check(received, 'recv'))) return undefined;
+    if (!wasInterrupted('recv')) return undefined;
   }
 }
 
@@ -93,13 +92,10 @@ export function signalOnArrival(fd: number): void {
   check(libc().fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK), 'fcntl');
 }
 
-/** True: interrupted, do it again. False: nothing there. Other errors are thrown. */
-function retry(raise: () => void): boolean {
-  try {
-    raise();
-  } catch (error) {
-    if (isErrno(error, 'EAGAIN')) return false;
-    if (!isErrno(error, 'EINTR')) throw error;
-  }
-  return true;
+/** After a failed call. True: do it again. False: nothing there, which is usual, and so costs no error. Others are thrown. */
+function wasInterrupted(syscall: string): boolean {
+  const errno = lastErrno();
+  if (errno === 'EINTR') return true;
+  if (errno === 'EAGAIN') return false;
+  throw new SystemError(errno, { syscall });
 }

@@ -92,9 +92,7 @@ export class Addresses {
 
   /** False when it, or the link, is not there. */
   remove(linkIndex: number, cidr: Cidr): boolean {
-    const write = new MessageWriter(c.RTM_DELADDR, c.NLM_F_REQUEST | c.NLM_F_ACK);
-    const bytes = ipBytes(cidr.ip);
-    write.raw(addressHeader(cidr, linkIndex, 0)).bytes(c.IFA_LOCAL, bytes);
+    const write = removalMessage(linkIndex, cidr, c.NLM_F_REQUEST | c.NLM_F_ACK);
     try {
       this.#socket.change(write, `remove address ${cidrText(cidr)} from link ${linkIndex}`);
       return true;
@@ -130,6 +128,11 @@ export class Addresses {
 /** struct ifaddrmsg. */
 function addressHeader(cidr: Cidr, linkIndex: number, scope: number): Uint8Array {
   return pack([1, afOfIp(cidr.ip)], [1, cidr.prefix], [1, 0], [1, scope], [4, linkIndex]);
+}
+
+export function removalMessage(linkIndex: number, cidr: Cidr, flags: number): MessageWriter {
+  const write = new MessageWriter(c.RTM_DELADDR, flags);
+  return write.raw(addressHeader(cidr, linkIndex, 0)).bytes(c.IFA_LOCAL, ipBytes(cidr.ip));
 }
 
 export function addressMessage(

@@ -1,6 +1,7 @@
 // rtnetlink: links, addresses, routes, neighbours and forwarding entries of one network namespace, by our own codec and
 // without waiting (the kernel answers within the call). It changes what it is told to and decides nothing.
 export * from './addresses.ts';
+export * from './batch.ts';
 export * from './bridge-port.ts';
 export {
   type Attributes,

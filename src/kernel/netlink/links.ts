@@ -111,7 +111,7 @@ export class Links {
     );
   }
 
-  /** Changes everything given in one message; the kernel may have done part of it when it refuses. */
+  /** Changes everything given in one message; the kernel may have done part of it when it refuses. Many: `RtnlBatch`. */
   set(index: number, change: LinkChange): void {
     if (change.name !== undefined) assertName(change.name);
     this.#socket.change(setLinkMessage(index, change), `change link ${index}`);
@@ -195,15 +195,10 @@ function getLink(socket: NetlinkSocket, link: number | string): Link | undefined
   const write = new MessageWriter(c.RTM_GETLINK, c.NLM_F_REQUEST);
   if (typeof link === 'number') write.raw(kinds.linkHeader(0, link));
   else named(write.raw(kinds.linkHeader(0, 0)), link);
-  try {
-    return socket.get(write, `get link ${quoted(link)}`, decodeLink);
-  } catch (error) {
-    if (isErrno(error, 'ENODEV')) return undefined;
-    throw error;
-  }
+  return socket.find(write, { action: `get link ${quoted(link)}`, absent: 'ENODEV' }, decodeLink);
 }
 
-export function setLinkMessage(index: number, change: LinkChange): MessageWriter {
+export function setLinkMessage(index: number, change: LinkChange, requestFlags = CHANGE): MessageWriter {
   let flags = 0;
   let mask = 0;
   const setFlag = (bit: number, value: boolean | undefined): void => {
@@ -213,7 +208,7 @@ export function setLinkMessage(index: number, change: LinkChange): MessageWriter
   };
   setFlag(c.IFF_UP, change.up);
   setFlag(c.IFF_PROMISC, change.promiscuous);
-  const write = new MessageWriter(c.RTM_NEWLINK, CHANGE).raw(kinds.linkHeader(0, index, flags, mask));
+  const write = new MessageWriter(c.RTM_NEWLINK, requestFlags).raw(kinds.linkHeader(0, index, flags, mask));
   if (change.mtu !== undefined) write.u32(c.IFLA_MTU, change.mtu);
   if (change.mac !== undefined) write.bytes(c.IFLA_ADDRESS, macBytes(change.mac));
   if (change.name !== undefined) write.text(c.IFLA_IFNAME, change.name);

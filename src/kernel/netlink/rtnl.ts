@@ -1,6 +1,7 @@
 import { NETLINK_ROUTE } from '../ffi/index.ts';
 import type { NetnsHandle } from '../netns/index.ts';
 import { Addresses } from './addresses.ts';
+import { RtnlBatch } from './batch.ts';
 import { NetlinkSocket } from './core/index.ts';
 import { Fdb } from './fdb.ts';
 import { Links } from './links.ts';
@@ -28,6 +29,11 @@ export class Rtnl implements Disposable {
   /** Opens a socket in `ns`, or in the namespace the thread is in. The socket keeps the namespace alive. */
   static open(ns?: NetnsHandle): Rtnl {
     return new Rtnl(NetlinkSocket.open(NETLINK_ROUTE, ns));
+  }
+
+  /** What is put into it is done by its `run`. */
+  batch(): RtnlBatch {
+    return new RtnlBatch(this.#socket);
   }
 
   close(): void {

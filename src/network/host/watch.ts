@@ -14,15 +14,11 @@ export function watchHost(
   listener: (change: HostChange) => void,
 ): Disposable {
   using undo = new DisposableStack();
+  const isBack = linksThatComeBack(rtnl);
   undo.use(
     RtnlMonitor.open({ groups: ['links', 'addresses', 'routes', 'settings'] }, (event) => {
       const change = changeOf(rtnl, event);
       if (change !== undefined) listener(change);
-    }),
-  );
-  const isBack = linksThatComeBack(rtnl);
-  undo.use(
-    RtnlMonitor.open({ groups: ['links'] }, (event) => {
       if (event.kind === 'link' && isBack(event.link, event.removed)) listener({ kind: 'peers', id: undefined });
     }),
   );

@@ -134,35 +134,55 @@ export function readMessages(bytes: Uint8Array): Message[] {
 
 /** The attributes from `offset` on. Of repeated ones the last counts; {@link listAttributes} keeps all. */
 export function readAttributes(bytes: Uint8Array, offset = 0): Attributes {
-  return new Attributes(new Map(listAttributes(bytes, offset)));
+  const places = new Map<number, number>();
+  walk(bytes, offset, (type, at) => places.set(type, at));
+  return new Attributes(bytes, places);
 }
 
 export function listAttributes(bytes: Uint8Array, offset = 0): [type: number, value: Uint8Array][] {
-  const view = viewOf(bytes);
   const found: [number, Uint8Array][] = [];
-  for (let at = offset; at + 4 <= bytes.length; ) {
-    const length = view.getUint16(at, LITTLE);
-    if (length < 4 || at + length > bytes.length) break;
-    found.push([view.getUint16(at + 2, LITTLE) & NLA_TYPE_MASK, bytes.subarray(at + 4, at + length)]);
-    at += align(length);
-  }
+  walk(bytes, offset, (type, at) => found.push([type, valueAt(bytes, at)]));
   return found;
 }
 
-/** Attributes by type. A reader answers undefined when the attribute is missing or too short. */
-export class Attributes {
-  readonly #values: ReadonlyMap<number, Uint8Array>;
+/** Tells each attribute's type and where its header is; all of it lies within the bytes. */
+function walk(bytes: Uint8Array, offset: number, tell: (type: number, at: number) => void): void {
+  for (let at = offset; at + 4 <= bytes.length; ) {
+    const length = u16At(bytes, at);
+    if (length < 4 || at + length > bytes.length) break;
+    tell(u16At(bytes, at + 2) & NLA_TYPE_MASK, at);
+    at += align(length);
+  }
+}
 
-  constructor(values: ReadonlyMap<number, Uint8Array>) {
-    this.#values = values;
+function u16At(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+}
+
+function valueAt(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.subarray(at + 4, at + u16At(bytes, at));
+}
+
+/**
+ * Attributes by type, cut out only when they are asked for: a link has some sixty, of which few are. A reader answers undefined when
+ * the attribute is missing or too short.
+ */
+export class Attributes {
+  readonly #bytes: Uint8Array;
+  readonly #places: ReadonlyMap<number, number>;
+
+  constructor(bytes: Uint8Array, places: ReadonlyMap<number, number>) {
+    this.#bytes = bytes;
+    this.#places = places;
   }
 
   bytes(type: number): Uint8Array | undefined {
-    return this.#values.get(type);
+    const at = this.#places.get(type);
+    return at === undefined ? undefined : valueAt(this.#bytes, at);
   }
 
   u8(type: number): number | undefined {
-    return this.#values.get(type)?.[0];
+    return this.bytes(type)?.[0];
   }
 
   u16(type: number): number | undefined {
@@ -183,17 +203,17 @@ export class Attributes {
   }
 
   text(type: number): string | undefined {
-    const value = this.#values.get(type);
+    const value = this.bytes(type);
     return value === undefined ? undefined : textOf(value);
   }
 
   nested(type: number): Attributes | undefined {
-    const value = this.#values.get(type);
+    const value = this.bytes(type);
     return value === undefined ? undefined : readAttributes(value);
   }
 
   #view(type: number, length: number): DataView | undefined {
-    const value = this.#values.get(type);
+    const value = this.bytes(type);
     return value === undefined || value.length < length ? undefined : viewOf(value);
   }
 }

@@ -13,11 +13,17 @@ export class NetlinkError extends SystemError {
   }
 }
 
-/** The failure in an NLMSG_ERROR or NLMSG_DONE; undefined when it reports success. */
-export function failureIn(message: Message, action: string): NetlinkError | undefined {
+/** Why the kernel refused, without more ado; undefined when it did not. */
+export function refusalIn(message: Message): string | undefined {
   if (message.body.length < 4) return undefined;
   const code = viewOf(message.body).getInt32(0, true);
-  return code < 0 ? new NetlinkError(errnoName(-code), action, extendedText(message)) : undefined;
+  return code < 0 ? errnoName(-code) : undefined;
+}
+
+/** The failure in an NLMSG_ERROR or NLMSG_DONE; undefined when it reports success. */
+export function failureIn(message: Message, action: string): NetlinkError | undefined {
+  const refusal = refusalIn(message);
+  return refusal === undefined ? undefined : new NetlinkError(refusal, action, extendedText(message));
 }
 
 function extendedText(message: Message): string | undefined {

@@ -35,14 +35,18 @@ export interface MulticastListener {
   error(error: unknown): void;
 }
 
+/** Most of what is told is what this process does itself: reading it can wait until whoever asked for that has an answer. */
+const GATHER_MS = 20;
+
 /**
  * Hears what the kernel tells everybody. Node can wait for sockets of families it knows only, so the kernel sends SIGURG
- * when something arrives and the handler reads until nothing is left: no thread waits and nobody polls. Main thread only, as
+ * when something arrives, and soon after all that has come is read: no thread waits and nobody polls. Main thread only, as
  * worker threads hear no signals.
  */
 export class MulticastSocket implements Disposable {
   static readonly #open = new Set<MulticastSocket>();
   static #buffer: Uint8Array | undefined;
+  static #gathering: NodeJS.Timeout | undefined;
   readonly #fd: OwnedFd;
   readonly #listener: MulticastListener;
 
@@ -55,7 +59,7 @@ export class MulticastSocket implements Disposable {
     const open = (): OwnedFd => openSocket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, options.protocol);
     const fd = options.netns === undefined ? open() : runInNetns(options.netns, open);
     const socket = new MulticastSocket(fd, listener);
-    if (MulticastSocket.#open.size === 0) process.on('SIGURG', MulticastSocket.#readAll);
+    if (MulticastSocket.#open.size === 0) process.on('SIGURG', MulticastSocket.#gather);
     MulticastSocket.#open.add(socket);
     try {
       setSocketOption(fd.fd, SOL_SOCKET, SO_RCVBUFFORCE, options.queueBytes);
@@ -72,14 +76,25 @@ export class MulticastSocket implements Disposable {
   close(): void {
     this.#fd.close();
     MulticastSocket.#open.delete(this);
-    if (MulticastSocket.#open.size === 0) process.off('SIGURG', MulticastSocket.#readAll);
+    if (MulticastSocket.#open.size === 0) MulticastSocket.#forgetAll();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
+  static readonly #gather = (): void => {
+    MulticastSocket.#gathering ??= setTimeout(MulticastSocket.#readAll, GATHER_MS).unref();
+  };
+
+  static #forgetAll(): void {
+    process.off('SIGURG', MulticastSocket.#gather);
+    clearTimeout(MulticastSocket.#gathering);
+    MulticastSocket.#gathering = undefined;
+  }
+
   static readonly #readAll = (): void => {
+    MulticastSocket.#gathering = undefined;
     for (const socket of [...MulticastSocket.#open]) socket.#read();
   };
 

@@ -22,7 +22,7 @@ import {
 import { type NetnsHandle, runInNetns } from '../../netns/index.ts';
 import { type Message, type MessageWriter, readMessages } from './codec.ts';
 import { NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP } from './constants.ts';
-import { failureIn, type NetlinkError } from './errors.ts';
+import { failureIn, type NetlinkError, refusalIn } from './errors.ts';
 
 const RECEIVE_TIMEOUT_SECONDS = 10;
 const DUMP_ATTEMPTS = 5;
@@ -130,6 +130,25 @@ export class NetlinkSocket implements Disposable {
     return result.value;
   }
 
+  /** {@link get} of what may not be there: undefined when the kernel answers with `absent`, which costs no error then. */
+  find<T>(
+    message: MessageWriter,
+    what: { action: string; absent: string },
+    decode: (reply: Message) => T,
+  ): T | undefined {
+    let result: T | undefined;
+    this.#exchange(
+      message,
+      what.action,
+      (reply) => {
+        result = decode(reply);
+        return true;
+      },
+      what.absent,
+    );
+    return result;
+  }
+
   /** A request for everything. Repeated when the kernel says that it changed meanwhile. */
   dump<T>(request: Request, action: string, decode: (reply: Message) => T | undefined): T[] {
     for (let attempt = 1; ; attempt += 1) {
@@ -158,9 +177,9 @@ export class NetlinkSocket implements Disposable {
 
   /**
    * Sends, then receives until an acknowledgement, the end of the dump, or `onMessage` says that it has enough. Returns
-   * the flags of the last message.
+   * the flags of the last message. `absent`: a refusal that is an answer.
    */
-  #exchange(message: MessageWriter, action: string, onMessage: (reply: Message) => boolean): number {
+  #exchange(message: MessageWriter, action: string, onMessage: (reply: Message) => boolean, absent?: string): number {
     const sequence = this.#nextSequence();
     sendDatagram(this.#fd.fd, message.finish(sequence));
     for (;;) {
@@ -169,6 +188,7 @@ export class NetlinkSocket implements Disposable {
         // Or a stale answer to a question that failed half-way.
         if (reply.sequence !== sequence || reply.type === NLMSG_NOOP) continue;
         if (reply.type === NLMSG_ERROR || reply.type === NLMSG_DONE) {
+          if (absent !== undefined && refusalIn(reply) === absent) return reply.flags;
           const failure = failureIn(reply, action);
           if (failure !== undefined) throw failure;
           return reply.flags;
