@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   type Clock,
   conflict,
@@ -37,6 +38,7 @@ export interface StarterDeps {
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 const NOT_STARTED = 128;
+const TURNS_OF_A_REQUEST = 3;
 
 /**
  * Runs a container's process. The network is wired while runc makes the process, which waits; a failure undoes all in
@@ -96,19 +98,24 @@ export class Starter {
     }
   }
 
-  /** Process and network at the same time; both have ended, one way or the other, when this does. */
+  /**
+   * Process and network at the same time; both have ended, one way or the other, when this does. The network is for the most part
+   * work of our own thread, so it begins when containerd has been asked for the process, which takes it far longer.
+   */
   async #together(container: Container, opened: OpenedNetwork, undo: (() => unknown)[]): Promise<void> {
-    const results = await Promise.allSettled([
-      this.#deps.wiring.attachAll(container),
-      this.#makeTask(container, opened).then(() => {
-        undo.unshift(() => this.#dropTask(container));
-      }),
-    ]);
+    const asked = Promise.withResolvers<void>();
+    const task = this.#makeTask(container, opened, asked.resolve).then(() => {
+      undo.unshift(() => this.#dropTask(container));
+    });
+    task.catch(asked.reject);
+    const wired = asked.promise.then(() => this.#deps.wiring.attachAll(container));
+    const results = await Promise.allSettled([wired, task]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     this.#deps.io.begin(container);
   }
 
-  async #makeTask(container: Container, opened: OpenedNetwork): Promise<void> {
+  /** Calls `asked` when the request is on its way. */
+  async #makeTask(container: Container, opened: OpenedNetwork, asked: () => void): Promise<void> {
     const { containerd, images, io } = this.#deps;
     const rootfs = container.rootfs ?? (await images.mountsOf(container.id));
     container.rootfs = rootfs;
@@ -116,7 +123,9 @@ export class Starter {
     const streams = io.open(container);
     container.mayHaveTask = true;
     try {
-      await containerd.tasks.create(container.id, { ...streams, rootfs });
+      const created = containerd.tasks.create(container.id, { ...streams, rootfs });
+      void sent().then(asked);
+      await created;
     } catch (error) {
       // A shim can be left of it, and of a runc that was killed its control groups; whatever is there goes.
       await this.#dropTask(container).catch(() => {});
@@ -240,6 +249,11 @@ export class Starter {
       .all()
       .some((other) => other !== container && other.running && other.record.mounts.some(({ name }) => name === volume));
   }
+}
+
+/** What was asked of a client of gRPC is written when the event loop has come round, and HTTP/2 takes another turn. */
+async function sent(): Promise<void> {
+  for (let turn = 0; turn < TURNS_OF_A_REQUEST; turn += 1) await setImmediate();
 }
 
 function restingStatus(container: Container): 'created' | 'exited' {
