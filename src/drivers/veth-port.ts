@@ -70,6 +70,14 @@ function withoutIpv6(rtnl: Rtnl, link: Link): Link {
   return link;
 }
 
+/**
+ * For when both ends are up. The kernel lets a bridge use a port that got its carrier when a worker of its comes to it, which takes long
+ * on a busy host; since 6.8 it does so at once for a link that somebody asks for.
+ */
+export function settleCarrier(rtnl: Rtnl, { index }: Pick<Link, 'index'>): void {
+  rtnl.links.get(index);
+}
+
 /** Repeatable. The container loses it now: its end is put out of use, too, and vanishes from the sandbox soon. */
 export function removeVethPort(
   { rtnl, discarded }: { readonly rtnl: Rtnl; readonly discarded: DiscardedLinks },

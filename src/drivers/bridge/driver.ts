@@ -17,7 +17,7 @@ import type { DiscardedLinks } from '../discarded-links.ts';
 import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
 import { announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
-import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
+import { createVethPort, hostNames, portNameOf, removeVethPort, settleCarrier } from '../veth-port.ts';
 import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.ts';
 import { isOurs, makeGoodBridge, removeOwnAddresses } from './host-bridge.ts';
 import { parseBridgeOptions } from './options.ts';
@@ -120,6 +120,7 @@ export class BridgeDriver implements NetworkDriver {
       addresses: plan.addresses,
       sysctls: plan.endpoint.sysctls,
     });
+    settleCarrier(this.#rtnl, host);
     // The host would tell it to take the short way, which is closed.
     if (plan.routes.length > 0) writeSysctl(['net', 'ipv6', 'conf', spec.ifname, 'accept_redirects'], 0, ns);
     undo.move();

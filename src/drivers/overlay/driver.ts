@@ -31,7 +31,7 @@ import { endpointMark, isOverlayLink, ownerOf } from '../marks.ts';
 import { guardOf } from '../port-guard.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink } from '../sandbox-link.ts';
 import { makeGoodSandboxLink } from '../sandbox-link-drift.ts';
-import { createVethPort, portNameOf, removeVethPort } from '../veth-port.ts';
+import { createVethPort, portNameOf, removeVethPort, settleCarrier } from '../veth-port.ts';
 import { portDrift } from '../veth-port-drift.ts';
 import { DirectPath } from './direct.ts';
 import { makeGoodLinks } from './links.ts';
@@ -181,6 +181,7 @@ export class OverlayDriver implements NetworkDriver {
       addresses: addressesOf(spec),
       sysctls: plan.endpoint.sysctls,
     });
+    settleCarrier(this.#rtnl, host);
     // Its address may have come from another node, of whose end we hear later: until it speaks, frames would go there.
     this.#rtnl.fdb.replace({ linkIndex: host.index, mac: plan.mac, master: true });
     if (direct) this.#direct.attached(spec);

@@ -16,7 +16,7 @@ import { endpointMark, ownerOf, transparentOwner } from '../marks.ts';
 import type { ParentLinks } from '../parent/index.ts';
 import { guardOf } from '../port-guard.ts';
 import { addressesOf, announceAddresses, setUpSandboxLink, usesSlaac } from '../sandbox-link.ts';
-import { createVethPort, hostNames, portNameOf, removeVethPort } from '../veth-port.ts';
+import { createVethPort, hostNames, portNameOf, removeVethPort, settleCarrier } from '../veth-port.ts';
 import { makeGoodVethPort, type PortNames, portDrift } from '../veth-port-drift.ts';
 import { parseTransparentOptions } from './options.ts';
 import { bridgeNameOf, checkTransparentRequest, planTransparent, type TransparentPlan } from './plan.ts';
@@ -119,6 +119,7 @@ export class TransparentDriver implements NetworkDriver {
       slaac,
       sysctls: plan.endpoint.sysctls,
     });
+    settleCarrier(this.#rtnl, host);
     undo.move();
     return attachment(spec, plan, host.name);
   }
