@@ -22,16 +22,12 @@ export function discardedName(): { readonly name: string; readonly group: number
 }
 
 /**
- * Out of use: down, without these addresses, its name and its mark free for another. A port leaves its bridge only if it is asked
- * to: the kernel waits for other processors then, and else when the link is deleted. Gone already is fine, and said by false.
+ * Out of use: down, without master and these addresses, its name and its mark free for another. Gone already is fine, and said by
+ * false.
  */
-export function putOutOfUse(
-  rtnl: Rtnl,
-  { index }: Pick<Link, 'index'>,
-  { addresses, release = false }: { readonly addresses: readonly Cidr[]; readonly release?: boolean },
-): boolean {
+export function putOutOfUse(rtnl: Rtnl, { index }: Pick<Link, 'index'>, addresses: readonly Cidr[]): boolean {
   const batch = rtnl.batch();
-  batch.setLink(index, { up: false, ...(release ? { masterIndex: 0 } : {}) });
+  batch.setLink(index, { up: false, masterIndex: 0 });
   // A mark would make it somebody's again.
   batch.setLink(index, { ...discardedName(), alias: '' });
   for (const cidr of addresses) batch.removeAddress(index, cidr);
@@ -69,10 +65,13 @@ export class DiscardedLinks implements Disposable {
    * seen in a sandbox, so it goes soon.
    */
   discard(link: Link, { seen = false }: { readonly seen?: boolean } = {}): void {
-    const isPort = link.masterIndex !== undefined;
-    const addresses = isPort ? [] : this.#rtnl.addresses.list(link.index).map(({ cidr }) => cidr);
-    // Many that go together, which is what waits longer, would keep others from the lock of links for as long.
-    putOutOfUse(this.#rtnl, link, { addresses, release: isPort && !seen });
+    // A port of a bridge has none.
+    const addresses = link.masterIndex === undefined ? this.#rtnl.addresses.list(link.index) : [];
+    putOutOfUse(
+      this.#rtnl,
+      link,
+      addresses.map(({ cidr }) => cidr),
+    );
     this.#waiting += 1;
     this.#seen ||= seen;
     if (this.#seen || this.#waiting >= MAX_WAITING) this.#schedule(SOON_MS);

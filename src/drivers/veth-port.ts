@@ -101,7 +101,7 @@ function releaseInside(spec: AttachSpec, host: Link): boolean {
     using rtnl = Rtnl.open(ns);
     const link = host.peerIndex === undefined ? undefined : rtnl.links.get(host.peerIndex);
     if (link?.kind !== 'veth' || link.peerIndex !== host.index) return false;
-    return putOutOfUse(rtnl, link, { addresses: addressesOf(spec) });
+    return putOutOfUse(rtnl, link, addressesOf(spec));
   } catch {
     // Whatever it was: the pair can still be deleted, which takes the daemon longer.
     return false;
