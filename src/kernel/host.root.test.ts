@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
 import { release } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
 import { type Ip, type Mac, parseCidr, UnsupportedError } from '../base/index.ts';
 import { AF_INET, connectSocket, inetAddress, openSocket, SOCK_STREAM } from './ffi/index.ts';
@@ -182,15 +183,19 @@ describe('sockets, sysctl, conntrack, mounts and probes', () => {
     assert.equal(isMountPoint(`${folder}/target`), false);
   });
 
-  it('lets a process go before others, in small pieces where the kernel knows them', () => {
+  it('lets a process go before others, in small pieces where the kernel knows them', async () => {
     const program = `
       import { readFileSync } from 'node:fs';
       import { getPriority } from 'node:os';
       import { raisePriority } from '${new URL('./priority.ts', import.meta.url).href}';
       raisePriority(-7);
       process.stdout.write(getPriority() + ' ' + /^se.slice .*?(\\d+)$/m.exec(readFileSync('/proc/self/sched', 'utf8'))?.[1]);`;
-    const args = ['-w', process.execPath, '--input-type=module', '-e', program];
-    const [nice, slice] = execFileSync('setsid', args, { encoding: 'utf8' }).split(' ');
+    // Leads a session of its own.
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [nice, slice] = (await text(child.stdout)).split(' ');
     assert.equal(nice, '-7');
     const [major = 0, minor = 0] = release().split('.').map(Number);
     // Before 6.12 the slice is not one's own to choose; without scheduler statistics nobody can see it.

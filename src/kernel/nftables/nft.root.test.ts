@@ -42,8 +42,15 @@ describe('nftables in a namespace', () => {
     };
     process.on('SIGWINCH', count);
     // Ends when its parent does.
-    const storm = `while (getppid() == ${process.pid}) { kill 'WINCH', ${process.pid}; select(undef, undef, undef, 0.00002); }`;
-    const sender = spawn('perl', ['-e', storm], { stdio: 'inherit' });
+    const storm = `const parent = ${process.pid};
+      const nothing = new Int32Array(new SharedArrayBuffer(4));
+      console.log('strikes');
+      while (process.ppid === parent) {
+        process.kill(parent, 'SIGWINCH');
+        Atomics.wait(nothing, 0, 0, 0.02);
+      }`;
+    const sender = spawn(process.execPath, ['-e', storm], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(sender.stdout, 'data');
     try {
       for (let round = 0; round < 3000; round += 1) {
         nft.run('add element ip busy s { 192.0.2.7 }; delete element ip busy s { 192.0.2.7 }');
