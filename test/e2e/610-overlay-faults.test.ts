@@ -237,6 +237,42 @@ describe('three hosts of a cluster, each with a member of its etcd', () => {
     await eventually(() => assertReaches(c, 'web2', 'web0'));
   });
 
+  test('follow one to another address, with all that it has, and back', async () => {
+    const [a, , c] = hosts;
+    const container = await addressOf(c, 'web2');
+    const before = c.host.address;
+    const moved = '10.99.0.13';
+    for (const [from, to] of [
+      [before, moved],
+      [moved, before],
+    ] as const) {
+      await c.daemon.stop();
+      // The first one counts; its member of etcd stays where it was.
+      const all = [...new Set([to, before])];
+      await c.host.ok([
+        'sh',
+        '-ec',
+        `ip -4 addr flush dev eth0
+        ${all.map((address) => `ip addr add ${address}/24 dev eth0`).join('\n')}
+        ip route add default via ${TestLan.address}`,
+      ]);
+      await c.daemon.start();
+      await eventually(() => assertReaches(a, 'web0', 'web2'));
+      await eventually(() => assertReaches(c, 'web2', 'web0'));
+      for (const { host } of hosts.slice(0, 2)) {
+        await eventually(async () => {
+          const nodes = await host.ok(['nft', 'list', 'set', 'inet', 'fairway', 'nodes4']);
+          assert.match(nodes, new RegExp(`\\b${to.replaceAll('.', '\\.')}\\b`));
+          assert.doesNotMatch(nodes, new RegExp(`\\b${from.replaceAll('.', '\\.')}\\b`));
+          const entries = await host.ok(['bridge', 'fdb', 'show']);
+          assert.match(entries, new RegExp(`dst ${to.replaceAll('.', '\\.')} `));
+          assert.doesNotMatch(entries, new RegExp(`dst ${from.replaceAll('.', '\\.')} `));
+        });
+      }
+      assert.equal(await addressOf(c, 'web2'), container);
+    }
+  });
+
   test('put back a network that somebody has deleted from etcd', async () => {
     const [a, b] = hosts;
     const id = await on(a, 'network inspect -f {{.Id}} net');
