@@ -46,7 +46,7 @@ cd /fairway
 for file in ${files.join(' ')}; do
   echo "> $file"
   # As on a machine after its start, for each file: nobody's links, nobody's mounts.
-  unshare -n -m --propagation private node --test-reporter=spec --test-timeout=900000 "$file"
+  unshare -n -m --propagation private node --test-reporter=spec --test-timeout=2400000 "$file"
   echo "< $file $?"
 done
 sync

@@ -96,7 +96,7 @@ if $tests && [ ! -x .cache/docker20/usr/sbin/dockerd ]; then
   rm -f .cache/docker.io_*.deb
 fi
 
-if $tests && [ ! -e .cache/etcd/complete ]; then
+if { $tests || $kernel; } && [ ! -e .cache/etcd/complete ]; then
   # Installed, it would start a store of the machine's own.
   echo "setup: unpacking etcd"
   rm -rf .cache/etcd && mkdir -p .cache/etcd

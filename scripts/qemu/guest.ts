@@ -7,6 +7,8 @@ import { InitramfsWriter } from './cpio.ts';
 const MODULES = ['net', 'drivers/net', 'lib', 'crypto', 'arch/x86/crypto'];
 /** Beside busybox, which gives the rest. */
 const PROGRAMS = ['ip', 'bridge', 'nft', 'nsenter', 'unshare', 'ping', 'runc'];
+/** Unpacked by scripts/setup.sh. */
+const ETCD = '.cache/etcd/usr/bin/etcd';
 const SETTINGS = ['/etc/protocols', '/etc/services', '/etc/hosts', '/etc/passwd', '/etc/group'];
 /** Of the packages that only tests use, those that can run without containers. */
 const TEST_PACKAGES = ['dns-packet', '@leichtgewicht/ip-codec', 'fast-check', 'pure-rand'];
@@ -40,6 +42,7 @@ export async function writeGuestImage({ root, modules, init, path }: GuestImage)
   await copyProgram(image, join(root, 'node_modules/.bin/node'), '/usr/local/bin/node');
   await image.file('/fairway/package.json', readFileSync(join(root, 'package.json')));
   for (const folder of ['src', 'test', 'scripts']) await image.copyTree(join(root, folder), `/fairway/${folder}`);
+  await copyProgram(image, join(root, ETCD), `/fairway/${ETCD}`);
   for (const folder of packages(root)) await image.copyTree(join(root, folder), `/fairway/${folder}`);
   await image.end();
 }
