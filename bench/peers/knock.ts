@@ -1,5 +1,6 @@
 // A client in somebody else's network namespace. Each line of its input asks something and gets one line of output:
-// `until ADDRESS PORT` waits for the first connection that is made; `rate ADDRESS PORT MS WINDOW` connections per second, each made
+// `until ADDRESS PORT` waits for the first connection that is made, `answer ADDRESS PORT` for the first byte of an answer by HTTP (who
+// only listens for somebody else gives none); `rate ADDRESS PORT MS WINDOW` connections per second, each made
 // and reset; `echo ADDRESS PORT COUNT` median microseconds of one byte there and back over one connection. `failed: …` says that
 // it does not work. Echoes are asked for from the core where the server is, the rest from another one.
 import { once } from 'node:events';
@@ -14,7 +15,10 @@ const PATIENCE_MS = 100;
 const GIVE_UP_MS = 20_000;
 const ECHO_PATIENCE_MS = 5000;
 
-function attempt(host: string, port: number): Promise<boolean> {
+const REQUEST = 'GET / HTTP/1.0\r\n\r\n';
+
+/** Whether a connection is made; with `answer`, whether somebody says something to a request, too. */
+function attempt(host: string, port: number, answer = false): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, noDelay: true });
     const end = (made: boolean): void => {
@@ -23,19 +27,22 @@ function attempt(host: string, port: number): Promise<boolean> {
       resolve(made);
     };
     const timer = setTimeout(() => end(false), PATIENCE_MS);
-    socket.on('connect', () => end(true));
+    socket.on('connect', () => (answer ? socket.write(REQUEST) : end(true)));
+    socket.on('data', () => end(true));
     socket.on('error', () => end(false));
+    socket.on('end', () => end(false));
   });
 }
 
-function untilMade(host: string, port: number): Promise<string> {
+function untilMade(host: string, port: number, answer: boolean): Promise<string> {
   const begin = performance.now();
   return new Promise((resolve) => {
     const timer = setInterval(async () => {
-      const made = await attempt(host, port);
+      const made = await attempt(host, port, answer);
       if (!made && performance.now() - begin < GIVE_UP_MS) return;
       clearInterval(timer);
-      resolve(made ? 'made' : `failed: no connection to ${host} port ${port} in ${GIVE_UP_MS} ms`);
+      const what = answer ? 'answer from' : 'connection to';
+      resolve(made ? 'made' : `failed: no ${what} ${host} port ${port} in ${GIVE_UP_MS} ms`);
     }, EVERY_MS);
   });
 }
@@ -78,7 +85,7 @@ for await (const line of createInterface(process.stdin)) {
   const [first, second] = rest.map(Number);
   try {
     moveTo(what === 'echo' ? SERVER_CORE : CLIENT_CORE);
-    if (what === 'until') console.log(await untilMade(host, Number(port)));
+    if (what === 'until' || what === 'answer') console.log(await untilMade(host, Number(port), what === 'answer'));
     else if (what === 'echo') console.log(await echo(host, Number(port), first ?? 0));
     else console.log(await rate(host, Number(port), first ?? 0, second ?? 0));
   } catch (error) {

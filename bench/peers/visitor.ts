@@ -28,6 +28,11 @@ export class Visitor implements AsyncDisposable {
     await this.#ask(`until ${address} ${port}`);
   }
 
+  /** Until a request by HTTP gets an answer. */
+  async answered(address: string, port: number): Promise<void> {
+    await this.#ask(`answer ${address} ${port}`);
+  }
+
   /** Connections per second, each made and reset. */
   async rate(address: string, port: number, ms = RATE_MS): Promise<number> {
     return Number(await this.#ask(`rate ${address} ${port} ${ms} ${RATE_WINDOW}`));

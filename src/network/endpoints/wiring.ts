@@ -56,6 +56,7 @@ export class Wiring {
     const targets = portTargets(after);
     const published = await this.#publish(sandbox, { after, targets }, undo);
     await this.#filter(sandbox, firewallEntries(sandbox.record, endpoints, { published, targets }), undo);
+    await this.#relay(sandbox, relayedPorts(published, targets, this.#relaying), undo);
     await this.#resolve(sandbox, endpoints, undo);
     return published;
   }
@@ -78,6 +79,7 @@ export class Wiring {
           published = await this.#publish(sandbox, { after, targets }, undo);
         },
         () => this.#filter(sandbox, firewallEntries(sandbox.record, endpoints, { published, targets }), undo),
+        () => this.#relay(sandbox, relayedPorts(published, targets, this.#relaying), undo),
         () => this.#resolve(sandbox, endpoints, undo),
         () => {
           sandbox.endpoints = endpoints;
@@ -181,9 +183,7 @@ export class Wiring {
     const requests = hostRequests(requested, targets);
     this.#keepRelay(sandbox, undo);
     await this.#holdAnew(sandbox, { requests, gateways: after }, undo);
-    const published = publishedPorts(requested, sandbox.publication?.held.published ?? [], targets);
-    await this.#relay(sandbox, relayedPorts(published, targets, this.#relaying), undo);
-    return published;
+    return publishedPorts(requested, sandbox.publication?.held.published ?? [], targets);
   }
 
   /** Deferred first, so that it runs last: the relay listens on the sockets of held ports. */
@@ -234,6 +234,7 @@ export class Wiring {
     }
   }
 
+  /** After the packet filter: what the kernel translates must not find the relay listening before it does. */
   async #relay(sandbox: LiveSandbox, relayed: readonly RelayedPort[], undo: Undo): Promise<void> {
     if (isDeepStrictEqual(sandbox.relay?.ports ?? [], relayed)) return;
     await this.#closeRelay(sandbox);
