@@ -81,10 +81,7 @@ export class Report {
     mkdirSync(RESULTS, { recursive: true });
     for (const name of readdirSync(RESULTS)) if (/^peers.*\.svg$/.test(name)) rmSync(join(RESULTS, name));
     const plots = [this.#ratios(), ...this.#groups()].map(({ title, svg }) => {
-      const name = `peers-${title
-        .toLowerCase()
-        .replaceAll(/[^a-z0-9]+/g, '-')
-        .replace(/-$/, '')}.svg`;
+      const name = `peers-${fileNameOf(title)}.svg`;
       writeFileSync(join(RESULTS, name), svg);
       return `![${title}](${name})`;
     });
@@ -132,6 +129,12 @@ export class Report {
     this.#rows.set(measure.what, row);
     return row;
   }
+}
+
+/** `relay (µs)` and `relay (/s)` are two. */
+function fileNameOf(title: string): string {
+  const plain = title.toLowerCase().replace('µ', 'u').replace('(/s)', '(per s)');
+  return plain.replaceAll(/[^a-z0-9]+/g, '-').replace(/-$/, '');
 }
 
 /** How much better Fairway's median is than theirs; none where one of the two is missing, nothing, or less than nothing. */

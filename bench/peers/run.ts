@@ -17,7 +17,7 @@ import { reasonOf, Turns } from './turns.ts';
 import { Visitor } from './visitor.ts';
 
 /** No part begins after it; each ends soon. */
-const DEADLINE_MS = 17 * 60_000;
+const DEADLINE_MS = 20 * 60_000;
 /** What is under way when somebody interrupts ends by itself: a stream, a client of names. */
 const SETTLE_MS = 15_000;
 /** Bytes of each daemon's log that a failure shows. */
