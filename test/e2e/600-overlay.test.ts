@@ -2,35 +2,24 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
   assertUnchanged,
+  type ClusterPair,
   type Engine,
   eventually,
   type Snapshot,
   snapshot,
-  startEngine,
-  TestEtcd,
+  startClusterPair,
   TestLan,
 } from '../support/index.ts';
 
 const undo = new AsyncDisposableStack();
-let lan: TestLan;
-let etcd: TestEtcd;
+let lan: ClusterPair['lan'];
+let etcd: ClusterPair['etcd'];
 let a: Engine;
 let b: Engine;
 let clean: readonly Snapshot[];
 
 before(async () => {
-  lan = undo.use(await TestLan.start());
-  const inside = (command: readonly string[]): string[] => [
-    'nsenter',
-    `--net=/proc/${lan.pid}/ns/net`,
-    '--',
-    ...command,
-  ];
-  etcd = undo.use(await TestEtcd.start([{ address: TestLan.address, inside }]));
-  const args = [`--cluster-store=etcd://${etcd.endpoints.join(',')}/test`, '--cluster-advertise=eth0'];
-  [a, b] = await Promise.all([startEngine({ lan, args }), startEngine({ lan, args })]);
-  undo.use(a);
-  undo.use(b);
+  ({ lan, etcd, a, b } = await startClusterPair(undo, 'test'));
   clean = [await snapshot(a.host), await snapshot(b.host)];
 });
 after(() => undo.disposeAsync());

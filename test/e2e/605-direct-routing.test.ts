@@ -2,43 +2,27 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
   assertUnchanged,
+  type ClusterPair,
   type Engine,
   eventually,
+  SHORT_PRESENCE,
   type Snapshot,
   snapshot,
-  startEngine,
-  TestEtcd,
+  startClusterPair,
   TestLan,
 } from '../support/index.ts';
 
-/** Nobody waits longer than this for a host that is dead. */
-const PRESENCE = ['discovery.heartbeat=1', 'discovery.ttl=3'];
 const DIRECT = '-d overlay -o com.fairway.overlay.mode=direct -o com.fairway.overlay.block=28';
 
 const undo = new AsyncDisposableStack();
-let lan: TestLan;
-let etcd: TestEtcd;
+let lan: ClusterPair['lan'];
+let etcd: ClusterPair['etcd'];
 let a: Engine;
 let b: Engine;
 let clean: readonly Snapshot[];
 
 before(async () => {
-  lan = undo.use(await TestLan.start());
-  const inside = (command: readonly string[]): string[] => [
-    'nsenter',
-    `--net=/proc/${lan.pid}/ns/net`,
-    '--',
-    ...command,
-  ];
-  etcd = undo.use(await TestEtcd.start([{ address: TestLan.address, inside }]));
-  const args = [
-    `--cluster-store=etcd://${etcd.endpoints.join(',')}/direct`,
-    '--cluster-advertise=eth0',
-    ...PRESENCE.map((option) => `--cluster-store-opt=${option}`),
-  ];
-  [a, b] = await Promise.all([startEngine({ lan, args }), startEngine({ lan, args })]);
-  undo.use(a);
-  undo.use(b);
+  ({ lan, etcd, a, b } = await startClusterPair(undo, 'direct', SHORT_PRESENCE));
   await eventually(async () => assert.equal((await b.docker.run(words(`network create ${DIRECT} probe`))).stderr, ''));
   await eventually(() => on(a, 'network inspect probe'));
   await on(b, 'network rm probe');

@@ -5,15 +5,13 @@ import {
   type Engine,
   eventually,
   type RunResult,
+  SHORT_PRESENCE,
   type Snapshot,
   snapshot,
   startEngine,
   TestEtcd,
   TestLan,
 } from '../support/index.ts';
-
-/** Three hosts, each with a member of etcd; nobody waits longer than this for a host that is dead. */
-const PRESENCE = ['discovery.heartbeat=1', 'discovery.ttl=3'];
 
 /** What the clocks of the hosts' daemons show beside the time: they are hours apart all the while. */
 const HOURS_OFF = [0, 5, -3] as const;
@@ -43,11 +41,7 @@ let clean: readonly Snapshot[];
 before(async () => {
   const lan = undo.use(await TestLan.start());
   const endpoints = ['10.99.0.1', '10.99.0.2', '10.99.0.3'].map((address) => `${address}:2379`);
-  const args = [
-    `--cluster-store=etcd://${endpoints.join(',')}/faults`,
-    '--cluster-advertise=eth0',
-    ...PRESENCE.map((option) => `--cluster-store-opt=${option}`),
-  ];
+  const args = [`--cluster-store=etcd://${endpoints.join(',')}/faults`, '--cluster-advertise=eth0', ...SHORT_PRESENCE];
   const [a, b, c] = HOURS_OFF.map((hours) => startEngine({ lan, args, env: clockOff(hours) }));
   assert.ok(a && b && c);
   hosts = await Promise.all([a, b, c]);

@@ -70,12 +70,7 @@ before(async () => {
   }
   for (const password of ['secret', 'guessed']) writeFileSync(path(password), `${password}\n`, { mode: 0o600 });
   const tls = { caFile: path('ca.pem'), certFile: path('node.pem'), keyFile: path('node.key') };
-  const inside = (command: readonly string[]): string[] => [
-    'nsenter',
-    `--net=/proc/${lan.pid}/ns/net`,
-    '--',
-    ...command,
-  ];
+  const inside = (command: readonly string[]): string[] => lan.inside(command);
   etcd = undo.use(await TestEtcd.start([{ address: TestLan.address, inside }], { tls }));
   const [member] = etcd.members;
   const base64 = (text: string): string => Buffer.from(text).toString('base64');

@@ -1,6 +1,7 @@
 // The harness of the end-to-end tests: a LAN without a way out, hosts on it, a daemon in a host, the clients people use, and
 // snapshots that show what was left behind. Knows Fairway only by its command lines and its socket.
 export * from './api.ts';
+export * from './cluster.ts';
 export * from './containerd-faults.ts';
 export * from './daemon.ts';
 export * from './dhcp-server.ts';

@@ -68,10 +68,15 @@ export class TestLan {
     return this.#holder.pid ?? 0;
   }
 
+  /** The command line that runs `command` on the LAN itself. */
+  inside(command: readonly string[]): string[] {
+    return ['nsenter', `--net=/proc/${this.pid}/ns/net`, '--', ...command];
+  }
+
   /** Another resolver on the LAN, at an address of its own, which is what it answers for `*.lan.test`. */
   async resolver(address: string): Promise<AsyncDisposable & { readonly address: string }> {
     await this.ok(['ip', 'addr', 'add', `${address}/24`, 'dev', 'br0']);
-    const [program = '', ...args] = [...this.#enter(), process.execPath, LAN_DNS, address];
+    const [program = '', ...args] = this.inside([process.execPath, LAN_DNS, address]);
     const child = spawn(program, args, { stdio: 'ignore' });
     await this.#untilAnswered(address);
     return {
@@ -104,16 +109,16 @@ export class TestLan {
       'netns',
       String(pid),
     ]);
-    await ok([...this.#enter(), 'ip', 'link', 'set', port, 'master', 'br0', 'up']);
+    await this.ok(['ip', 'link', 'set', port, 'master', 'br0', 'up']);
     return number;
   }
 
   run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    return run([...this.#enter(), ...command], options);
+    return run(this.inside(command), options);
   }
 
   ok(command: readonly string[], options: RunOptions = {}): Promise<string> {
-    return ok([...this.#enter(), ...command], options);
+    return ok(this.inside(command), options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -131,10 +136,6 @@ export class TestLan {
       const { stdout } = await this.run(['busybox', 'nslookup', 'probe.lan.test', address]);
       if (!stdout.includes('probe.lan.test')) throw new Error(`the LAN's resolver ${address} does not answer`);
     });
-  }
-
-  #enter(): string[] {
-    return ['nsenter', `--net=/proc/${this.pid}/ns/net`, '--'];
   }
 }
 
