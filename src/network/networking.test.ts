@@ -140,6 +140,21 @@ describe('sandboxes', () => {
     assert.deepEqual([...fake.ports.held], ['tcp 0.0.0.0 8080', 'tcp :: 8080']);
   });
 
+  it('lets the relay listen when the packet filter translates, no sooner', async () => {
+    const fake = await FakeNetworking.start();
+    await fake.networking.networks.create({ name: 'net' });
+    const id = await fake.sandbox([WEB]);
+    const translated = (): boolean => fake.firewall.entries().some(({ kind }) => kind === 'port');
+    const seen: boolean[] = [];
+    const open = fake.relay.open.bind(fake.relay);
+    fake.relay.open = (ports) => {
+      seen.push(translated());
+      return open(ports);
+    };
+    await fake.attach(id, 'net', 'web');
+    assert.deepEqual(seen, [true]);
+  });
+
   it('shows a routed port without a port of the host', async () => {
     const fake = await FakeNetworking.start();
     const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
