@@ -71,7 +71,7 @@ export class CurrentEncryption implements UnderlayEncryption {
       using esp = openEsp({ port: this.port, onLoss: () => {} });
       new KernelTable(esp).clear();
     } catch (error) {
-      log.debug({ reason: messageOf(error) }, 'nothing of encryption to sweep');
+      log.warn({ reason: messageOf(error) }, 'cannot take away the encryption that an earlier daemon has left');
     }
   }
 }
